@@ -1,0 +1,233 @@
+"""A formula is a function whose displayed text is its own source.
+
+A formula is a docstring and one ``return``. Called with plain integers it is plain arithmetic. Called with numbers that remember
+where they came from (``Given``, ``Derived``) it returns a ``Derived``: the result, the formula, and the numbers that went in.
+``text`` prints the ``return`` itself, with letters or with numbers, so what is shown cannot drift from what is computed.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any
+
+from archcalc.symbols import AXES, SYMBOLS, TENSOR_AXES
+
+if TYPE_CHECKING:
+    import ast
+
+prod = math.prod
+
+
+def exact(a: int, b: int) -> int:
+    """Return ``a / b`` for a division that the caller has checked to leave nothing over."""
+    return a // b
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Return ``a / b`` rounded up."""
+    return -(-a // b)
+
+
+def gcd(a: int, b: int) -> int:
+    """Return the greatest common divisor."""
+    return math.gcd(a, b)
+
+
+def scaled(i: int, u: float) -> int:
+    """Return ``i * u`` rounded down; the product is a double, as in PyTorch."""
+    product = i * u
+    if isinstance(product, int):
+        return product
+    return Traced(math.floor(product)) if isinstance(i, Traced) else math.floor(product)
+
+
+class Traced(int):
+    """An integer under explanation: arithmetic with it stays under explanation."""
+
+
+def _keep(name: str) -> Callable[..., Any]:
+    plain = getattr(int, name)
+
+    def kept(*operands: int) -> Any:
+        result = plain(*operands)
+        return Traced(result) if type(result) is int else result
+
+    return kept
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "floordiv", "rfloordiv", "mod", "rmod"):
+    setattr(Traced, f"__{_name}__", _keep(f"__{_name}__"))
+Traced.__neg__ = _keep("__neg__")  # type: ignore[method-assign]
+
+
+class Given(Traced):
+    """A number that was written down: ``source`` says where (``alexnet.yaml:12 kernel_size``)."""
+
+    source: str
+
+    def __new__(cls, value: int, source: str) -> "Given":
+        number = super().__new__(cls, value)
+        number.source = source
+        return number
+
+
+class Derived(Traced):
+    """A number that a formula gave: the formula, and the values it was given by letter."""
+
+    formula: Callable[..., int]
+    values: Mapping[str, Any]
+
+    def __new__(cls, value: int, formula: Callable[..., int], values: Mapping[str, Any]) -> "Derived":
+        number = super().__new__(cls, value)
+        number.formula = formula
+        number.values = values
+        return number
+
+
+def formula(function: Callable[..., int]) -> Callable[..., int]:
+    """Make a one-``return`` function a formula. Its letters must be in the glossary (NameError at import otherwise)."""
+    letters = function.__code__.co_varnames[: function.__code__.co_argcount]
+    unknown = [letter for letter in letters if letter not in SYMBOLS]
+    if unknown:
+        raise NameError(f"formula {function.__name__} uses letters that symbols.py does not explain: {', '.join(unknown)}")
+
+    @wraps(function)
+    def call(*args: Any, **values: Any) -> int:
+        result = function(*args, **values)
+        if type(result) is int:
+            return result
+        return Derived(int(result), call, dict(zip(letters, args, strict=False)) | values)
+
+    return call
+
+
+def text(formula: Callable[..., int], values: Mapping[str, Any] | None = None) -> str:
+    """Return the formula's ``return`` as text, with its letters or with ``values`` in their place.
+
+    >>> from archcalc.ops.window import window_count
+    >>> text(window_count)
+    'floor((i + 2*p - k)/s) + 1'
+    >>> text(window_count, dict(i=227, k=11, s=4, p=0))
+    'floor((227 + 2*0 - 11)/4) + 1'
+    """
+    printer = _Letters({}) if values is None else _Numbers(values)
+    return printer.show(_returned(formula), 0)
+
+
+def letters(formula: Callable[..., int], values: Mapping[str, Any]) -> str:
+    """Return the formula's ``return`` with its letters, and as many axes as ``values`` have.
+
+    >>> from archcalc.ops.conv import conv_params
+    >>> letters(conv_params, dict(k=(3, 3, 3), c_in=1, c_out=8, g=1, bias=1))
+    '(k_d*k_h*k_w*c_in/g + bias)*c_out'
+    """
+    return _Letters(values).show(_returned(formula), 0)
+
+
+@lru_cache(maxsize=None)
+def _returned(formula: Callable[..., int]) -> "ast.expr":
+    """Return the expression after ``return`` in the formula's own source."""
+    import ast
+    import inspect
+    import textwrap
+
+    function = inspect.unwrap(formula)
+    definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    last = definition.body[-1]
+    assert isinstance(last, ast.Return) and last.value is not None, f"{function.__name__} must end in one return"
+    return last.value
+
+
+class _Printer:
+    """Prints the few kinds of expression that formulas are made of, with as few parentheses as are needed."""
+
+    signs = {"Add": (" + ", 1), "Sub": (" - ", 1), "Mult": ("*", 2)}  # text and binding strength
+
+    def __init__(self, values: Mapping[str, Any]):
+        self.values = values
+
+    def name(self, letter: str, strength: int) -> str:
+        """Return what is shown for one number."""
+        raise NotImplementedError
+
+    def sizes(self, letter: str) -> list[str]:
+        """Return what is shown for each of several numbers."""
+        raise NotImplementedError
+
+    def is_one(self, node: Any) -> bool:
+        """Whether a divisor is not worth showing."""
+        raise NotImplementedError
+
+    def show(self, node: Any, strength: int) -> str:
+        """Return the text of an expression; ``strength`` is that of the operator around it."""
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
+            raise TypeError(f"a formula may not contain {type(node).__name__}")
+        shown: str = method(node, strength)
+        return shown
+
+    def _constant(self, node: Any, strength: int) -> str:
+        return str(node.value)
+
+    def _name(self, node: Any, strength: int) -> str:
+        return self.name(node.id, strength)
+
+    def _binop(self, node: Any, strength: int) -> str:
+        if type(node.op).__name__ == "FloorDiv":
+            return f"floor({self._fraction(node.left, node.right)})"
+        sign, own = self.signs[type(node.op).__name__]
+        # The right side of a minus needs parentheses around a sum: a - (b + c).
+        shown = self.show(node.left, own) + sign + self.show(node.right, own + (sign == " - "))
+        return f"({shown})" if own < strength else shown
+
+    def _call(self, node: Any, strength: int) -> str:
+        name = node.func.id
+        if name in ("prod", "sum"):
+            sign, own = self.signs["Mult" if name == "prod" else "Add"]
+            sizes = self.sizes(node.args[0].id) or ["1" if name == "prod" else "0"]
+            return f"({sign.join(sizes)})" if own < strength and len(sizes) > 1 else sign.join(sizes)
+        if name == "exact":
+            return self.show(node.args[0], strength) if self.is_one(node.args[1]) else self._fraction(*node.args)
+        if name == "ceil_div":
+            return f"ceil({self._fraction(*node.args)})"
+        if name == "scaled":
+            return f"floor({self.show(node.args[0], 2)}*{self.show(node.args[1], 2)})"
+        return f"{name}({', '.join(self.show(argument, 0) for argument in node.args)})"
+
+    def _fraction(self, above: Any, below: Any) -> str:
+        return f"{self.show(above, 2)}/{self.show(below, 3)}"
+
+
+class _Letters(_Printer):
+    """Prints letters; the values only tell how many axes there are."""
+
+    def name(self, letter: str, strength: int) -> str:
+        return letter
+
+    def sizes(self, letter: str) -> list[str]:
+        count = len(self.values[letter]) if letter in self.values else None
+        if letter in TENSOR_AXES:
+            known = TENSOR_AXES[letter]
+            return known[next(iter(known)) if count is None else count].split("*")
+        if letter == "c":  # of each branch
+            return ["c_1", "...", "c_b"] if count is None else [f"c_{number}" for number in range(1, count + 1)]
+        return [letter + axis for axis in AXES[count or 2]]
+
+    def is_one(self, node: Any) -> bool:
+        return False
+
+
+class _Numbers(_Printer):
+    """Prints the values."""
+
+    def name(self, letter: str, strength: int) -> str:
+        value = self.values[letter]
+        number = str(int(value)) if isinstance(value, int) else f"{value:g}"
+        return f"({number})" if number.startswith("-") and strength else number
+
+    def sizes(self, letter: str) -> list[str]:
+        return [str(int(size)) for size in self.values[letter]]
+
+    def is_one(self, node: Any) -> bool:
+        return self.show(node, 0) == "1"

@@ -1,0 +1,138 @@
+"""A network as a graph: nodes in topological order, every shape known, checked once while it is built."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from archcalc.errors import ArchcalcError, UsageError, did_you_mean
+from archcalc.ops import Input, Op
+from archcalc.shape import Shape
+
+MOST_NODES = 100_000
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One operator at its place: the nodes it reads (by index), the shape it makes, and the line of the spec it came from.
+
+    ``shares`` is the index of an earlier node whose parameters this one uses; ``frozen`` parameters are not trained.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[int, ...]
+    output: Shape
+    line: int | None = None
+    shares: int | None = None
+    frozen: bool = False
+
+
+class Graph(msgspec.Struct, frozen=True):
+    """A network: its nodes in topological order (the inputs first) and the nodes whose tensors leave it, by name.
+
+    ``outputs`` holds ``output``, the end of the main path, and one entry for each side head.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, int]
+    title: str = ""
+    source: str = ""
+    file: str = ""
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes that stand for the network's inputs."""
+        return tuple(node for node in self.nodes if isinstance(node.op, Input))
+
+    @property
+    def layers(self) -> Iterator[Node]:
+        """The nodes that do something: all but the inputs."""
+        return (node for node in self.nodes if not isinstance(node.op, Input))
+
+    def x(self, node: Node) -> Shape:
+        """Return what the node's operator is asked about: its input's shape, or the tuple of them for a merge."""
+        return operand(node.op, [self.nodes[i].output for i in node.inputs])
+
+    def find(self, name: str) -> Node:
+        """Return the node of this name, or the only one whose path ends in it. Raises UsageError otherwise."""
+        exact = [node for node in self.nodes if node.name == name]
+        found = exact or [node for node in self.nodes if node.name.endswith("." + name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            some = ", ".join(node.name for node in found[:4]) + (", ..." if len(found) > 4 else "")
+            raise UsageError("E211", f"{len(found)} layers of {self.name} end in {name}", help=f"give the whole path: {some}")
+        names = [node.name for node in self.layers]
+        raise UsageError("E210", f"{self.name} has no layer {name}", help=did_you_mean(name, names) or f"see archcalc summary {self.name}")
+
+    def _repr_html_(self) -> str:
+        from archcalc.render.html import graph_html  # notebooks ask the object itself for its picture
+
+        return graph_html(self)
+
+
+def operand(op: Op, shapes: list[Shape]) -> Shape:
+    """Return the shapes as the operator's methods take them."""
+    return tuple(shapes) if op.merges else shapes[0]  # type: ignore[return-value]
+
+
+class Builder:
+    """Grows a graph node by node; each is checked against the shapes before it."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._index: dict[str, int] = {}
+        self._shapes: dict[tuple[Op, object], Shape] = {}  # repeated blocks ask the same question again and again
+
+    def shape(self, index: int) -> Shape:
+        """Return the shape that a node makes."""
+        return self.nodes[index].output
+
+    def input(self, name: str, sizes: tuple[int, ...]) -> int:
+        """Add an input of these sizes, batch first."""
+        return self._append(Node(name, Input(sizes), (), Shape(sizes)))
+
+    def add(
+        self, name: str, op: Op, inputs: tuple[int, ...], *, line: int | None = None, shares: int | None = None, frozen: bool = False
+    ) -> int:
+        """Add a node and return its index. Raises ArchcalcError with the layer's name if the shapes do not fit."""
+        nodes = self.nodes
+        x = nodes[inputs[0]].output if not op.merges else tuple([nodes[i].output for i in inputs])
+        key = (op, x)
+        output = self._shapes.get(key)
+        try:
+            if output is None:
+                output = self._shapes[key] = op.output(x)  # type: ignore[arg-type]
+            if shares is not None:
+                shares = self._shared(op, x, shares)  # type: ignore[arg-type]
+        except ArchcalcError as error:
+            error.layer = name
+            raise
+        return self._append(Node(name, op, inputs, output, line, shares, frozen))
+
+    def _append(self, node: Node) -> int:
+        index = len(self.nodes)
+        if self._index.setdefault(node.name, index) != index:
+            raise UsageError("E212", f"two layers are named {node.name}", layer=node.name)
+        if index >= MOST_NODES:
+            raise UsageError("E213", f"the graph has more than {MOST_NODES:,} nodes", help="fewer repeats", layer=node.name)
+        self.nodes.append(node)
+        return index
+
+    def _shared(self, op: Op, x: Shape, index: int) -> int:
+        """Return the node that holds the parameters, once it is sure that they fit."""
+        holder = self.nodes[index]
+        if holder.shares is not None:
+            return self._shared(op, x, holder.shares)
+        theirs = operand(holder.op, [self.nodes[i].output for i in holder.inputs])
+        if not op.shares_with(holder.op) or op.params(x) != holder.op.params(theirs):
+            raise UsageError(
+                "E214",
+                f"{type(op).__name__} on {x} cannot use the parameters of {holder.name}, a {type(holder.op).__name__} on {theirs}",
+                help="both need the same operator, arguments and input channels",
+            )
+        return index
+
+    def graph(self, name: str, outputs: Mapping[str, int], title: str = "", source: str = "", file: str = "") -> Graph:
+        """Return the finished graph."""
+        return Graph(name, tuple(self.nodes), outputs, title, source, file)

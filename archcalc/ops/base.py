@@ -1,0 +1,194 @@
+"""What an operator is: a frozen class with PyTorch's argument names that knows its own arithmetic.
+
+``x`` is the input's shape and ``y`` the output's; for a merge ``x`` is the tuple of its inputs' shapes. Every operator answers every
+question, and a zero is written out where it is true.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from archcalc.errors import ArgumentError, ShapeError
+from archcalc.ops.fields import Kind
+from archcalc.shape import Shape
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+
+class Kept(NamedTuple):
+    """A tensor that autograd keeps for the backward pass.
+
+    ``what`` is ``input``, ``output`` (those are storages that other operators may keep too) or a name of its own;
+    ``elements`` is what it holds, and ``item_bytes`` the size of one element, None for that of the activations.
+    """
+
+    what: str
+    elements: int
+    item_bytes: int | None = None
+
+
+class Window(NamedTuple):
+    """How far an output looks, along one axis: positions ``k`` spaced ``d`` apart, moved by ``s``, begun ``p`` before the edge.
+
+    ``u`` is the upsampling factor of an operator whose outputs are denser than its inputs: then ``k`` counts the inputs that one output
+    sees, and ``p`` may fall between pixels.
+    """
+
+    k: int
+    s: int = 1
+    p: "int | Fraction" = 0
+    d: int = 1
+    u: int = 1
+
+
+WHOLE: Final = "whole"  # the window of an operator each of whose outputs sees the whole map
+View = tuple[Window, ...] | Literal["whole"] | None
+
+
+class Op(msgspec.Struct, frozen=True, cache_hash=True):
+    """An operator. A subclass is either abstract (a family) or final (named in ``archcalc.ops.OPS``)."""
+
+    short: ClassVar[str]  # the name a nameless step gets, before its count
+    merges: ClassVar[bool] = False  # takes several inputs, as named branches
+    geometry: ClassVar[frozenset[str]] = frozenset({"stride", "padding", "dilation", "output_padding"})  # fields that shape no parameter
+
+    def __post_init__(self) -> None:
+        for name, kind in kinds(type(self)).items():
+            value = getattr(self, name)
+            try:
+                read = kind.read(value)
+            except ValueError as error:
+                message = f"{name} of {type(self).__name__} must be {error}, not {shown(value)}"
+                raise ArgumentError("E120", message, argument=name) from None
+            if read is not value:
+                force_setattr(self, name, read)
+
+    def output(self, x: Shape) -> Shape:
+        """Shape of the output. Raises ShapeError if the input does not fit."""
+        raise NotImplementedError
+
+    def params(self, x: Shape) -> int:
+        """Learnable parameters (elements)."""
+        raise NotImplementedError
+
+    def buffers(self, x: Shape) -> int:
+        """Elements that are stored with the model but not learned (BatchNorm's running statistics and its counter)."""
+        raise NotImplementedError
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        """Multiply-accumulates of a convolution or matrix product, over the batch, biases not counted."""
+        raise NotImplementedError
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        """Floating-point operations besides the MACs, over the batch, in evaluation mode: biases, comparisons, functions at 1 each."""
+        raise NotImplementedError
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        """Tensors that autograd keeps in training, parameters and buffers left out. ``rules`` is ``cuda`` or ``cpu``."""
+        raise NotImplementedError
+
+    def aliases(self, training: bool = True) -> bool:
+        """Whether the output is the (first) input's own storage: a view, or an operator that works in place."""
+        raise NotImplementedError
+
+    def window(self, x: Shape) -> View:
+        """The window along each spatial axis; None where an output sees only its own position, WHOLE where it sees everything.
+
+        Normalisation counts as position by position, though its statistics come from further away: so do Araujo et al. 2019.
+        """
+        raise NotImplementedError
+
+    def neurons(self, x: Shape, y: Shape) -> int:
+        """Units in the papers' sense, for one image: outputs of operators that hold weights."""
+        raise NotImplementedError
+
+    def connections(self, x: Shape, y: Shape) -> int:
+        """Connections in the sense of LeCun et al. 1998, II.B, for one image: every weighted input of every unit, and its bias."""
+        raise NotImplementedError
+
+    def shares_with(self, other: "Op") -> bool:
+        """Whether the parameters of ``other`` fit this operator (given equal input channels)."""
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__struct_fields__ if name not in self.geometry
+        )
+
+
+class Weightless(Op, frozen=True):
+    """An operator that holds nothing: no parameters, no buffers, no units of its own."""
+
+    def params(self, x: Shape) -> int:
+        return 0
+
+    def buffers(self, x: Shape) -> int:
+        return 0
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return 0
+
+    def neurons(self, x: Shape, y: Shape) -> int:
+        return 0
+
+    def connections(self, x: Shape, y: Shape) -> int:
+        return 0
+
+
+class Input(Weightless, frozen=True):
+    """The network's input: a tensor of the given sizes, batch first. Not an operator of the spec's language."""
+
+    short = "input"
+    sizes: tuple[int, ...]
+
+    def output(self, x: Shape) -> Shape:
+        return Shape(self.sizes)
+
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return 0
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        return ()
+
+    def window(self, x: Shape) -> None:
+        return None
+
+
+_KINDS: dict[type[Op], dict[str, Kind]] = {}
+
+
+def kinds(op: type[Op]) -> dict[str, Kind]:
+    """Return the kind of each argument of an operator, in the order of its fields."""
+    found = _KINDS.get(op)
+    if found is None:
+        annotations: dict[str, Any] = {}
+        for cls in reversed(op.__mro__):
+            annotations |= cls.__dict__.get("__annotations__", {})
+        found = _KINDS[op] = {
+            name: annotations[name].__metadata__[0] for name in op.__struct_fields__ if hasattr(annotations[name], "__metadata__")
+        }
+    return found
+
+
+def required(op: type[Op]) -> tuple[str, ...]:
+    """Return the arguments of an operator that have no default."""
+    without_default = len(op.__struct_fields__) - len(op.__struct_defaults__)
+    return op.__struct_fields__[:without_default]
+
+
+def shown(value: Any) -> str:
+    """Return a value as a spec would write it, short enough for a message."""
+    words = {True: "true", False: "false", None: "null"}
+    text = words[value] if isinstance(value, bool) or value is None else str(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def need_rank(op: Op, x: Shape, *ranks: int) -> None:
+    """Raise ShapeError unless the input has one of these numbers of dimensions, the batch counted."""
+    if len(x) not in ranks:
+        forms = {2: "a flat tensor (features)", 3: "(channels, length)", 4: "(channels, height, width)", 5: "(channels, depth, height, width)"}
+        wanted = " or ".join(forms[rank] for rank in ranks)
+        way_out = "put a Flatten before it" if ranks == (2,) else None
+        raise ShapeError("E101", f"{type(op).__name__} needs {wanted}, but its input is {x}", help=way_out)

@@ -1,0 +1,217 @@
+"""Convolutions, over one, two and three axes, and the transposed one; fields as in torch.nn."""
+
+from archcalc.errors import ShapeError
+from archcalc.formula import ceil_div, exact, formula, prod
+from archcalc.ops.base import Kept, Op, Window, need_rank
+from archcalc.ops.fields import (
+    Count,
+    Flag,
+    PaddingMode,
+    Pair,
+    PairPadding,
+    Single,
+    SinglePadding,
+    Triple,
+    TriplePadding,
+    WholePair,
+)
+from archcalc.ops.window import dilated, sides, slide, windows
+from archcalc.shape import Shape
+
+
+@formula
+def conv_params(k: tuple[int, ...], c_in: int, c_out: int, g: int, bias: int) -> int:
+    """One kernel over the input channels of its group, and its bias, for each output channel (Dumoulin and Visin 2016, section 1.1)."""
+    return (prod(k) * exact(c_in, g) + bias) * c_out
+
+
+@formula
+def conv_macs(y: Shape, k: tuple[int, ...], c_in: int, g: int) -> int:
+    """One multiply-accumulate for each kernel element at each output."""
+    return prod(y) * prod(k) * exact(c_in, g)
+
+
+@formula
+def conv_connections(y: Shape, k: tuple[int, ...], c_in: int, g: int, bias: int) -> int:
+    """Weighted inputs of every unit and its bias (LeCun et al. 1998, II.B)."""
+    return prod(y) * (prod(k) * exact(c_in, g) + bias)
+
+
+@formula
+def transposed_macs(x: Shape, k: tuple[int, ...], c_out: int, g: int) -> int:
+    """A transposed convolution multiplies every input with every kernel element (Dumoulin and Visin 2016, chapter 4)."""
+    return prod(x) * prod(k) * exact(c_out, g)
+
+
+@formula
+def transposed_count(i: int, k: int, s: int, p: int, p_out: int) -> int:
+    """Output size of a transposed convolution along one axis (Dumoulin and Visin 2016, relationship 14)."""
+    return (i - 1) * s + k - 2 * p + p_out
+
+
+@formula
+def transposed_connections(x: Shape, y: Shape, k: tuple[int, ...], c_out: int, g: int, bias: int) -> int:
+    """Every input reaches a kernel's worth of outputs, and every output has its bias."""
+    return prod(x) * prod(k) * exact(c_out, g) + prod(y) * bias
+
+
+@formula
+def bias_adds(y: Shape, bias: int) -> int:
+    """One addition for each output that has a bias."""
+    return prod(y) * bias
+
+
+def check_groups(c_in: int, c_out: int, groups: int) -> None:
+    """Raise ShapeError unless both channel counts divide into the groups."""
+    for side, channels in (("input", c_in), ("output", c_out)):
+        if channels % groups:
+            raise ShapeError(
+                "E103",
+                f"{channels} {side} channels do not divide into {groups} groups: {channels} = {groups}*{channels // groups} + {channels % groups}",
+                help=f"groups must divide both {c_in} input and {c_out} output channels",
+            )
+
+
+class _Conv(Op, frozen=True):
+    """Cross-correlation over as many axes as its kernel has."""
+
+    short = "conv"
+    out_channels: Count
+    kernel_size: Single | Pair | Triple
+    stride: Single | Pair | Triple
+    padding: SinglePadding | PairPadding | TriplePadding
+    dilation: Single | Pair | Triple
+    groups: Count
+    bias: Flag
+    padding_mode: PaddingMode
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 2 + len(self.kernel_size))
+        check_groups(x.c, self.out_channels, self.groups)
+        return x.with_axes(self.out_channels, slide(x.axes, dilated(self.kernel_size, self.dilation), self.stride, self.padding))
+
+    def params(self, x: Shape) -> int:
+        return conv_params(k=self.kernel_size, c_in=x.c, c_out=self.out_channels, g=self.groups, bias=self.bias)
+
+    def buffers(self, x: Shape) -> int:
+        return 0
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return conv_macs(y=y, k=self.kernel_size, c_in=x.c, g=self.groups)
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return bias_adds(y=y, bias=self.bias)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        if self.padding_mode == "zeros":
+            return (Kept("input", x.elements),)
+        # Any other mode pads a copy first, and it is the copy that the convolution keeps.
+        ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
+        return (Kept("padded input", x.with_axes(x.c, tuple(i + a + b for i, (a, b) in zip(x.axes, ends, strict=True))).elements),)
+
+    def window(self, x: Shape) -> tuple[Window, ...]:
+        return windows(x.axes, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def neurons(self, x: Shape, y: Shape) -> int:
+        return y.elements // y.n
+
+    def connections(self, x: Shape, y: Shape) -> int:
+        return conv_connections(y=y[1:], k=self.kernel_size, c_in=x.c, g=self.groups, bias=self.bias)
+
+
+class Conv1d(_Conv, frozen=True):
+    """1-D cross-correlation: (N, C, L) -> (N, out_channels, L_out); fields as in torch.nn.Conv1d."""
+
+    out_channels: Count
+    kernel_size: Single
+    stride: Single = (1,)
+    padding: SinglePadding = (0,)
+    dilation: Single = (1,)
+    groups: Count = 1
+    bias: Flag = True
+    padding_mode: PaddingMode = "zeros"
+
+
+class Conv2d(_Conv, frozen=True):
+    """2-D cross-correlation: (N, C, H, W) -> (N, out_channels, H_out, W_out); fields as in torch.nn.Conv2d."""
+
+    out_channels: Count
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: PairPadding = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: Count = 1
+    bias: Flag = True
+    padding_mode: PaddingMode = "zeros"
+
+
+class Conv3d(_Conv, frozen=True):
+    """3-D cross-correlation: (N, C, D, H, W) -> (N, out_channels, D_out, H_out, W_out); fields as in torch.nn.Conv3d."""
+
+    out_channels: Count
+    kernel_size: Triple
+    stride: Triple = (1, 1, 1)
+    padding: TriplePadding = (0, 0, 0)
+    dilation: Triple = (1, 1, 1)
+    groups: Count = 1
+    bias: Flag = True
+    padding_mode: PaddingMode = "zeros"
+
+
+class ConvTranspose2d(Op, frozen=True):
+    """2-D transposed convolution: (N, C, H, W) -> (N, out_channels, H_out, W_out); fields as in torch.nn.ConvTranspose2d."""
+
+    short = "conv_transpose"
+    out_channels: Count
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: WholePair = (0, 0)
+    output_padding: WholePair = (0, 0)
+    groups: Count = 1
+    bias: Flag = True
+    dilation: Pair = (1, 1)
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 4)
+        check_groups(x.c, self.out_channels, self.groups)
+        axes = []
+        spans = dilated(self.kernel_size, self.dilation)
+        for i, k, s, p, p_out, d in zip(x.axes, spans, self.stride, self.padding, self.output_padding, self.dilation, strict=True):
+            if p_out >= max(s, d):
+                raise ShapeError("E104", f"output_padding {p_out} must be smaller than the stride {s} or the dilation {d} (PyTorch's rule)")
+            size = transposed_count(i=i, k=k, s=s, p=p, p_out=p_out)
+            if size < 1:
+                raise ShapeError("E102", f"the output would be ({i} - 1)*{s} + {k} - 2*{p} + {p_out} = {size} along one axis", help="less padding")
+            axes.append(size)
+        return x.with_axes(self.out_channels, tuple(axes))
+
+    def params(self, x: Shape) -> int:
+        return conv_params(k=self.kernel_size, c_in=x.c, c_out=self.out_channels, g=self.groups, bias=self.bias)
+
+    def buffers(self, x: Shape) -> int:
+        return 0
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return transposed_macs(x=x, k=self.kernel_size, c_out=self.out_channels, g=self.groups)
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return bias_adds(y=y, bias=self.bias)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        return (Kept("input", x.elements),)
+
+    def window(self, x: Shape) -> tuple[Window, ...]:
+        from fractions import Fraction  # deferred: only upsampling needs positions between pixels
+
+        found = []
+        for k, s, p in zip(dilated(self.kernel_size, self.dilation), self.stride, self.padding, strict=True):
+            taps = ceil_div(k, s)  # inputs that one output sees, at most
+            centre = Fraction(2 * p - (k - 1), 2 * s)  # of output 0, in input positions
+            found.append(Window(k=taps, p=Fraction(taps - 1, 2) - centre, u=s))
+        return tuple(found)
+
+    def neurons(self, x: Shape, y: Shape) -> int:
+        return y.elements // y.n
+
+    def connections(self, x: Shape, y: Shape) -> int:
+        return transposed_connections(x=x[1:], y=y[1:], k=self.kernel_size, c_out=self.out_channels, g=self.groups, bias=self.bias)

@@ -1,0 +1,88 @@
+"""The arithmetic of sliding windows, shared by convolution and pooling."""
+
+from archcalc.errors import ShapeError
+from archcalc.formula import ceil_div, formula
+from archcalc.ops.base import Window
+
+
+@formula
+def dilated_kernel(k: int, d: int) -> int:
+    """Pixels that a kernel spans when its elements stand ``d`` apart (Dumoulin and Visin 2016, section 5.1)."""
+    return d * (k - 1) + 1
+
+
+@formula
+def window_count(i: int, k: int, s: int, p: int) -> int:
+    """Positions that a window takes along one axis (Dumoulin and Visin 2016, relationship 6)."""
+    return (i + 2 * p - k) // s + 1
+
+
+@formula
+def uneven_window_count(i: int, k: int, s: int, p_start: int, p_end: int) -> int:
+    """Positions of a window along an axis whose two ends are padded differently."""
+    return (i + p_start + p_end - k) // s + 1
+
+
+@formula
+def ceil_window_count(i: int, k: int, s: int, p_start: int, p_end: int) -> int:
+    """Positions with ceil_mode: a window may hang over the far end, but not start in the far padding (PyTorch's rule; Caffe's too)."""
+    return min(ceil_div(i + p_start + p_end - k, s) + 1, ceil_div(i + p_start, s))
+
+
+@formula
+def same_window_count(i: int, s: int) -> int:
+    """Positions with ``same`` padding, TensorFlow's and Keras's rule."""
+    return ceil_div(i, s)
+
+
+@formula
+def same_padding(i: int, k: int, s: int, o: int) -> int:
+    """Pixels that ``same`` adds along one axis, both ends together; the odd one stands at the far end."""
+    return max((o - 1) * s + k - i, 0)
+
+
+Sizes = tuple[int, ...]
+
+
+def sides(padding: Sizes | str, axes: Sizes, kernel: Sizes, stride: Sizes) -> tuple[tuple[int, int], ...]:
+    """Return the padding before and after each axis; ``kernel`` is the dilated one."""
+    if padding == "same":
+        totals = [same_padding(i, k, s, same_window_count(i, s)) for i, k, s in zip(axes, kernel, stride, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    assert not isinstance(padding, str)
+    if len(padding) == len(axes):
+        return tuple((p, p) for p in padding)
+    return tuple(zip(padding[::2], padding[1::2], strict=True))
+
+
+def dilated(kernel_size: Sizes, dilation: Sizes) -> Sizes:
+    """Return the span of the kernel along each axis."""
+    return tuple(k if d == 1 else dilated_kernel(k, d) for k, d in zip(kernel_size, dilation, strict=True))
+
+
+def slide(axes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes | str, ceil_mode: bool = False) -> Sizes:
+    """Return the positions of the (dilated) window along each axis. Raises ShapeError where it does not fit."""
+    if padding == "same":
+        return tuple(same_window_count(i, s) for i, s in zip(axes, stride, strict=True))
+    counts = []
+    for i, k, s, (start, end) in zip(axes, kernel, stride, sides(padding, axes, kernel, stride), strict=True):
+        if i + start + end < k:
+            padded = f" padded to {i + start + end}" if start + end else ""
+            raise ShapeError(
+                "E102",
+                f"a kernel that spans {k} does not fit an input of {i}{padded}: (({i} + {start} + {end} - {k})/{s}) + 1 is below 1",
+                help="a larger input, more padding, or a smaller kernel; what came before may have shrunk the map too far",
+            )
+        if ceil_mode:
+            counts.append(ceil_window_count(i, k, s, start, end))
+        elif start == end:
+            counts.append(window_count(i, k, s, start))
+        else:
+            counts.append(uneven_window_count(i, k, s, start, end))
+    return tuple(counts)
+
+
+def windows(axes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes | str, dilation: Sizes) -> tuple[Window, ...]:
+    """Return the windows that the receptive field is reckoned from."""
+    before = sides(padding, axes, dilated(kernel_size, dilation), stride)
+    return tuple(Window(k, s, p, d) for k, s, (p, _), d in zip(kernel_size, stride, before, dilation, strict=True))

@@ -1,0 +1,270 @@
+"""The steps of a spec as written: operators, merges, blocks, groups and heads, with their arguments still unevaluated.
+
+Reading is where everything is refused that can be judged without numbers: unknown operators, blocks and arguments, also in branches
+that no variant takes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from archcalc.errors import SpecError, did_you_mean
+from archcalc.ops import OPS, Op
+from archcalc.ops.base import kinds, required
+from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
+from archcalc.spec.synonyms import ARGUMENTS, INFERRED, OPERATORS
+from archcalc.spec.values import Name, Value, read_name, read_value
+
+COMMON = ("name", "if", "repeat", "from", "share", "frozen")
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What any step may carry, and where it stands."""
+
+    place: Scalar
+    name: Name | None = None
+    condition: Value | None = None
+    repeat: Value | None = None
+    sources: tuple[Name, ...] = ()
+    share: Name | None = None
+    frozen: Value | None = None
+
+
+class OpStep(msgspec.Struct, frozen=True):
+    """One operator; ``defaults`` are the arguments that come from the spec's defaults."""
+
+    common: Common
+    op: type[Op]
+    arguments: dict[str, Value]
+    defaults: dict[str, Value]
+    made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built from these arguments
+
+
+class MergeStep(msgspec.Struct, frozen=True):
+    """A merge of named branches, or of the steps that ``from`` lists."""
+
+    common: Common
+    op: Op
+    branches: tuple["Body", ...]
+
+
+class BlockStep(msgspec.Struct, frozen=True):
+    """A call of a block, its arguments by name."""
+
+    common: Common
+    block: str
+    arguments: dict[str, Value]
+
+
+class GroupStep(msgspec.Struct, frozen=True):
+    """A scope: a group, or a side head (``head``), which leaves the main path as it was."""
+
+    common: Common
+    body: "Body"
+    numbered: bool = False
+    head: bool = False
+
+
+Step = OpStep | MergeStep | BlockStep | GroupStep
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A list of steps, and the names that are written out in it (nameless steps keep clear of them)."""
+
+    steps: tuple[Step, ...]
+    names: frozenset[str]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """A block's header: its arguments, with the defaults of those that have one."""
+
+    name: str
+    arguments: tuple[str, ...]
+    defaults: dict[str, Value]
+    place: Scalar
+
+
+class StepReader:
+    """Reads steps against the blocks and the operator defaults that the spec declares."""
+
+    def __init__(self, blocks: dict[str, Signature], defaults: dict[str, dict[str, Value]]):
+        self.blocks = blocks
+        self.defaults = defaults
+
+    def body(self, tree: Tree | None, where: Tree, what: str) -> Body:
+        """Read a list of steps. ``[]`` is the identity."""
+        if tree is None or (isinstance(tree, Scalar) and tree.value is None):
+            raise SpecError("E032", f"{what} needs a list of steps", help="write [] for none", place=(tree or where).place())
+        if not isinstance(tree, Sequence):
+            raise SpecError("E032", f"{what} must be a list of steps, not {tree.kind}", help="begin each step with `- `", place=tree.place())
+        steps = tuple(self.step(item) for item in tree.items)
+        return Body(steps, frozenset().union(*(_written_names(step) for step in steps)))
+
+    def step(self, tree: Tree) -> Step:
+        """Read one step in any of its forms."""
+        if isinstance(tree, Scalar):
+            return self._named(tree, None)
+        if isinstance(tree, Sequence):
+            raise SpecError("E033", "a step must be an operator or a block, not a list", help="one `- ` too many?", place=tree.place())
+        if len(tree.entries) != 1:
+            first, *others = [key.text for key, _ in tree.entries] or [""]
+            message = f"a step is one operator or block, but this one has {first} and {', '.join(others)}" if others else "this step is empty"
+            raise SpecError("E033", message, help=f"write `- {first}: {{...}}`, or indent its arguments deeper", place=tree.place())
+        key, arguments = tree.entries[0]
+        return self._named(key, None if isinstance(arguments, Scalar) and arguments.value is None else arguments)
+
+    def _named(self, key: Scalar, arguments: Tree | None) -> Step:
+        name = key.text
+        if name in ("group", "head"):
+            return self._scope(key, arguments)
+        if name in self.blocks:
+            return self._block(key, arguments)
+        op = OPS.get(name)
+        if op is None:
+            known = [*OPS, *self.blocks, "group", "head"]
+            what = "operator" if name[:1].isupper() else "block"
+            place = key.place()
+            raise SpecError("E034", f"unknown {what} {name[:60]}", help=did_you_mean(name, known, OPERATORS), place=place)
+        if isinstance(arguments, (Scalar, Sequence)):
+            example = next(iter(required(op) or op.__struct_fields__), None)
+            way_out = f"write `{name}: {{{example}: ...}}`" if example else f"write `- {name}`"
+            raise SpecError("E035", f"{name} takes named arguments, not {arguments.kind}", help=way_out, place=arguments.place())
+        return self._merge(key, op, arguments) if op.merges else self._op(key, op, arguments)
+
+    def _op(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> OpStep:
+        known = kinds(op)
+        common, own = self._split(key, arguments)
+        values = read_arguments(op, own)
+        defaults = {name: value for name, value in self.defaults.get(op.__name__, {}).items() if name not in values}
+        missing = [name for name in required(op) if name in known and name not in values and name not in defaults]
+        if missing:
+            raise SpecError("E036", f"{op.__name__} needs {' and '.join(missing)}", help=f"{missing[0]}: {known[missing[0]].expected}", place=key.place())
+        return OpStep(common, op, values, defaults)
+
+    def _merge(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> MergeStep:
+        common, own = self._split(key, arguments)
+        name = op.__name__
+        branches = tuple(self.body(tree, branch, f"branch {branch.text} of {name}") for branch, tree in own)
+        if branches and len(common.sources) > 1:
+            raise SpecError("E037", f"{name} has branches and a list in `from`", help="leave one of the two", place=key.place())
+        if max(len(branches), len(common.sources)) < 2:
+            way_out = f"write `{name}: {{main: [...], skip: []}}` or `{name}: {{from: [first, second]}}`"
+            raise SpecError("E037", f"{name} needs at least two branches", help=way_out, place=key.place())
+        return MergeStep(common, op(), branches)
+
+    def _block(self, key: Scalar, arguments: Tree | None) -> BlockStep:
+        signature = self.blocks[key.text]
+        header = f"{key.text}({', '.join(signature.arguments)})"
+        if isinstance(arguments, Scalar):
+            raise SpecError("E035", f"{header} takes its arguments by name or as a list, not {arguments.kind}", place=arguments.place())
+        if isinstance(arguments, Sequence):
+            if len(arguments.items) > len(signature.arguments):
+                extra = arguments.items[len(signature.arguments)]
+                raise SpecError("E038", f"{header} takes {len(signature.arguments)} arguments, not {len(arguments.items)}", place=extra.place())
+            common, own = Common(key), [(key, item) for item in arguments.items]
+            values = {name: read_value(item) for name, (_, item) in zip(signature.arguments, own, strict=False)}
+        else:
+            common, own = self._split(key, arguments)
+            values = {}
+            for argument, tree in own:
+                if argument.text not in signature.arguments:
+                    known = [*signature.arguments, *COMMON]
+                    way_out = did_you_mean(argument.text, known, ARGUMENTS)
+                    raise SpecError("E038", f"{header} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
+                values[argument.text] = read_value(tree)
+        missing = [name for name in signature.arguments if name not in values and name not in signature.defaults]
+        if missing:
+            raise SpecError("E036", f"{header} needs {' and '.join(missing)}", help=f"line {signature.place.line} defines it", place=key.place())
+        return BlockStep(common, key.text, values)
+
+    def _scope(self, key: Scalar, arguments: Tree | None) -> GroupStep:
+        if not isinstance(arguments, Mapping):
+            raise SpecError("E032", f"{key.text} needs layers", help=f"write `{key.text}: {{name: ..., layers: [...]}}`", place=key.place())
+        common, own = self._split(key, arguments)
+        head = key.text == "head"
+        known = ("layers",) if head else ("layers", "numbered")
+        for argument, _ in own:
+            if argument.text not in known:
+                way_out = did_you_mean(argument.text, (*known, *COMMON))
+                raise SpecError("E038", f"{key.text} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
+        numbered = arguments.get("numbered")
+        flag = numbered.value if isinstance(numbered, Scalar) else (numbered is not None or False)
+        if flag not in (True, False) or isinstance(numbered, (Mapping, Sequence)):
+            raise SpecError("E030", "numbered must be true or false", place=numbered.place() if numbered else key.place())
+        return GroupStep(common, self.body(arguments.get("layers"), key, key.text), bool(flag), head)
+
+    def _split(self, key: Scalar, arguments: Mapping | None) -> tuple[Common, list[tuple[Scalar, Tree]]]:
+        """Part what any step may carry from the step's own arguments."""
+        if arguments is None:
+            return Common(key), []
+        own = [entry for entry in arguments.entries if entry[0].text not in COMMON]
+        if len(own) == len(arguments.entries):
+            return Common(key), own
+        name, share, source = (arguments.get(part) for part in ("name", "share", "from"))
+        value = {part: tree if tree is None else read_value(tree) for part in ("if", "repeat", "frozen") for tree in [arguments.get(part)]}
+        listed = source.items if isinstance(source, Sequence) else [] if source is None else [source]
+        if isinstance(source, Sequence) and not (key.text in OPS and OPS[key.text].merges):
+            raise SpecError("E037", f"{key.text} takes one input, not a list", help="Add or Concat them first", place=source.place())
+        common = Common(
+            key,
+            None if name is None else read_name(name),
+            value["if"],
+            value["repeat"],
+            tuple(read_name(item, "from") for item in listed),
+            None if share is None else read_name(share, "share"),
+            value["frozen"],
+        )
+        return common, own
+
+
+def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str, Value]:
+    """Read an operator's arguments; unknown ones are refused with the nearest known one."""
+    known = kinds(op)
+    values = {}
+    for key, tree in entries:
+        kind = known.get(key.text)
+        if kind is None:
+            if key.text in INFERRED:
+                message, way_out = f"{key.text} of {op.__name__} is inferred from the layer before", "remove it"
+            else:
+                message = f"{op.__name__} has no argument {key.text[:60]}"
+                way_out = did_you_mean(key.text, [*known, *COMMON], ARGUMENTS) or f"{op.__name__} takes no arguments of its own"
+            raise SpecError("E038", message, help=way_out, place=key.place())
+        value = read_value(tree, kind.words)
+        if value.expression is None and value.items is None:
+            try:
+                kind.read(value.constant)
+            except ValueError as error:
+                raise wrong_argument(op, key.text, value, str(error)) from None
+        values[key.text] = value
+    return values
+
+
+def wrong_argument(op: type[Op], name: str, value: Value, expected: str) -> SpecError:
+    """Return the error for an argument whose value, known before any number of the graph is, cannot be taken."""
+    from archcalc.ops.base import shown
+
+    message = f"{name} of {op.__name__} must be {expected}, not {shown(value.constant)}"
+    return SpecError("E120", message, place=value.tree.place())
+
+
+def _written_names(step: Step) -> frozenset[str]:
+    """Return the names that a step takes in its scope: its own, and those in a merge's branches."""
+    name = step.common.name
+    own = frozenset([name.literal]) if name is not None and name.literal is not None else frozenset()
+    if isinstance(step, MergeStep):
+        return own.union(*(branch.names for branch in step.branches))
+    return own
+
+
+def called_blocks(body: Body) -> set[str]:
+    """Return the blocks that a body calls, in its branches, groups and heads too."""
+    found: set[str] = set()
+    for step in body.steps:
+        if isinstance(step, BlockStep):
+            found.add(step.block)
+        elif isinstance(step, MergeStep):
+            found.update(*(called_blocks(branch) for branch in step.branches))
+        elif isinstance(step, GroupStep):
+            found |= called_blocks(step.body)
+    return found

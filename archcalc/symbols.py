@@ -1,0 +1,53 @@
+"""The glossary: every letter that a formula may use, and what it means.
+
+The letters are those of Dumoulin and Visin 2016 ("A guide to convolution arithmetic for deep learning") where they have one.
+A formula with a letter that is not here fails at import (see ``archcalc.formula``).
+"""
+
+SYMBOLS: dict[str, str] = {
+    "n": "images in the batch",
+    "i": "input size along one axis",
+    "o": "output size along one axis",
+    "k": "kernel size (of a local response normalisation: the channels that it looks at)",
+    "s": "stride",
+    "p": "padding on each side",
+    "p_start": "padding before the first pixel",
+    "p_end": "padding after the last pixel",
+    "p_out": "rows added to the output of a transposed convolution (output_padding)",
+    "d": "dilation: spacing between kernel elements",
+    "g": "groups",
+    "c": "channels",
+    "c_in": "input channels (or features)",
+    "c_out": "output channels (or features)",
+    "bias": "1 if every output has a bias, else 0",
+    "affine": "1 if every channel has a learned scale and shift, else 0",
+    "e": "elements of a tensor",
+    "f": "floating-point operations per element",
+    "x": "shape of the input tensor, batch first",
+    "y": "shape of the output tensor, batch first",
+    "y_image": "shape of the output for one image",
+    "x_image": "shape of the input for one image",
+    "row": "shape of what is normalised together",
+    "rows": "parts of the tensor that are normalised separately",
+    "t": "input pixels that all windows along one axis take in together, shared ones counted again",
+    "m": "entries of a connection table, over all output maps",
+    "b": "branches that are merged",
+    "u": "upsampling factor along one axis",
+    "r": "receptive field along one axis, in pixels of the network's input",
+    "j": "jump: pixels of the network's input between two neighbouring outputs",
+    "w": "bytes of one element",
+}
+
+# A letter that stands for one number per axis is printed with one name per axis: prod(k) reads k_h*k_w.
+AXES: dict[int, tuple[str, ...]] = {1: ("",), 2: ("_h", "_w"), 3: ("_d", "_h", "_w")}
+
+# Letters that stand for shapes, by their number of dimensions; a picture's comes first, it is shown where no tensor is meant.
+_IN = {3: "c_in*h_in*w_in", 1: "c_in", 2: "c_in*l_in", 4: "c_in*d_in*h_in*w_in"}
+_OUT = {3: "c_out*h_out*w_out", 1: "c_out", 2: "c_out*l_out", 4: "c_out*d_out*h_out*w_out"}
+TENSOR_AXES: dict[str, dict[int, str]] = {
+    "x": {1 + rank: f"n*{sizes}" for rank, sizes in _IN.items()},
+    "y": {1 + rank: f"n*{sizes}" for rank, sizes in _OUT.items()},
+    "x_image": _IN,
+    "y_image": _OUT,
+    "row": _IN,
+}
