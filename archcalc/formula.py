@@ -7,7 +7,7 @@ where they came from (``Given``, ``Derived``) it returns a ``Derived``: the resu
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache, wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from archcalc.symbols import AXES, SYMBOLS, TENSOR_AXES
@@ -124,7 +124,7 @@ def letters(formula: Callable[..., int], values: Mapping[str, Any]) -> str:
     return _Letters(values).show(_returned(formula), 0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _returned(formula: Callable[..., int]) -> "ast.expr":
     """Return the expression after ``return`` in the formula's own source."""
     import ast

@@ -42,7 +42,7 @@ archcalc.analyse(archcalc.load("alexnet"))
 start = time.perf_counter()
 graph = archcalc.load(sys.argv[1])
 loaded = time.perf_counter()
-report = archcalc.analyse(graph)
+totals = archcalc.analyse(graph).totals
 analysed = time.perf_counter()
 unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -53,7 +53,7 @@ print(json.dumps({"nodes": len(graph.nodes), "load": loaded - start, "analyse": 
 def measure(model: str, runs: int) -> dict[str, float]:
     """Medians over fresh processes: nodes, seconds to load and to analyse, peak bytes of the process."""
     results = [
-        json.loads(subprocess.run([sys.executable, "-c", CHILD, model], capture_output=True, check=True).stdout)
+        json.loads(subprocess.run([sys.executable, "-c", CHILD, model], stdout=subprocess.PIPE, check=True).stdout)
         for _ in range(runs)
     ]
     return {key: median(result[key] for result in results) for key in results[0]}

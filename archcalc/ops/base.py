@@ -1,7 +1,7 @@
 """What an operator is: a frozen class with PyTorch's argument names that knows its own arithmetic.
 
-``x`` is the input's shape and ``y`` the output's; for a merge ``x`` is the tuple of its inputs' shapes. Every operator answers every
-question, and a zero is written out where it is true.
+``x`` is the input's shape and ``y`` the output's; for a merge ``x`` is the tuple of its inputs' shapes. Every operator answers
+every question, and a zero is written out where it is true.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
@@ -32,7 +32,7 @@ class Kept(NamedTuple):
 class Window(NamedTuple):
     """How far an output looks, along one axis: positions ``k`` spaced ``d`` apart, moved by ``s``, begun ``p`` before the edge.
 
-    ``u`` is the upsampling factor of an operator whose outputs are denser than its inputs: then ``k`` counts the inputs that one output
+    ``u`` is the upsampling factor: outputs stand ``s / u`` inputs apart. Where it is not 1, ``k`` counts the inputs that one output
     sees, and ``p`` may fall between pixels.
     """
 
@@ -52,7 +52,8 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
 
     short: ClassVar[str]  # the name a nameless step gets, before its count
     merges: ClassVar[bool] = False  # takes several inputs, as named branches
-    geometry: ClassVar[frozenset[str]] = frozenset({"stride", "padding", "dilation", "output_padding"})  # fields that shape no parameter
+    # Fields that shape no parameter.
+    geometry: ClassVar[frozenset[str]] = frozenset({"stride", "padding", "dilation", "output_padding"})
 
     def __post_init__(self) -> None:
         for name, kind in kinds(type(self)).items():
@@ -82,7 +83,7 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
         raise NotImplementedError
 
     def elementwise(self, x: Shape, y: Shape) -> int:
-        """Floating-point operations besides the MACs, over the batch, in evaluation mode: biases, comparisons, functions at 1 each."""
+        """Floating-point operations besides the MACs, over the batch, in evaluation mode: biases, functions, 1 each."""
         raise NotImplementedError
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
@@ -165,7 +166,7 @@ def kinds(op: type[Op]) -> dict[str, Kind]:
     if found is None:
         annotations: dict[str, Any] = {}
         for cls in reversed(op.__mro__):
-            annotations |= cls.__dict__.get("__annotations__", {})
+            annotations |= getattr(cls, "__annotations__", {})
         found = _KINDS[op] = {
             name: annotations[name].__metadata__[0] for name in op.__struct_fields__ if hasattr(annotations[name], "__metadata__")
         }
@@ -185,10 +186,33 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+FORMS = {
+    2: "a flat tensor (features)",
+    3: "a sequence (channels, length)",
+    4: "a feature map (channels, height, width)",
+    5: "a volume (channels, depth, height, width)",
+}
+
+
 def need_rank(op: Op, x: Shape, *ranks: int) -> None:
     """Raise ShapeError unless the input has one of these numbers of dimensions, the batch counted."""
     if len(x) not in ranks:
-        forms = {2: "a flat tensor (features)", 3: "(channels, length)", 4: "(channels, height, width)", 5: "(channels, depth, height, width)"}
-        wanted = " or ".join(forms[rank] for rank in ranks)
+        wanted = " or ".join(FORMS[rank] for rank in ranks)
         way_out = "put a Flatten before it" if ranks == (2,) else None
         raise ShapeError("E101", f"{type(op).__name__} needs {wanted}, but its input is {x}", help=way_out)
+
+
+def dimension(op: Op, x: Shape, argument: str, value: int) -> int:
+    """Return which dimension ``value`` means, counted from the front. Raises ShapeError if the input has no such dimension."""
+    if not -len(x) <= value < len(x):
+        raise ShapeError(
+            "E107",
+            f"{argument} {value} of {type(op).__name__} is no dimension of an input of {x}: with the batch it has {len(x)}",
+            help=f"{argument} from {-len(x)} to {len(x) - 1}; 0 is the batch, 1 the channels",
+        )
+    return value % len(x)
+
+
+def undivided(channels: int, what: str, groups: int) -> str:
+    """Return the sentence about channels that do not divide into groups."""
+    return f"{channels} {what} do not divide into {groups} groups: {channels} = {groups}*{channels // groups} + {channels % groups}"

@@ -2,7 +2,7 @@
 
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula, prod
-from archcalc.ops.base import Kept, Op, Window, need_rank
+from archcalc.ops.base import Kept, Op, Window, need_rank, undivided
 from archcalc.ops.fields import (
     Count,
     Flag,
@@ -15,13 +15,13 @@ from archcalc.ops.fields import (
     TriplePadding,
     WholePair,
 )
-from archcalc.ops.window import dilated, sides, slide, windows
+from archcalc.ops.window import dilated, padded_copy, sides, slide, windows
 from archcalc.shape import Shape
 
 
 @formula
 def conv_params(k: tuple[int, ...], c_in: int, c_out: int, g: int, bias: int) -> int:
-    """One kernel over the input channels of its group, and its bias, for each output channel (Dumoulin and Visin 2016, section 1.1)."""
+    """For each output channel a kernel over the input channels of its group, and a bias (Dumoulin and Visin 2016, section 1.1)."""
     return (prod(k) * exact(c_in, g) + bias) * c_out
 
 
@@ -32,9 +32,15 @@ def conv_macs(y: Shape, k: tuple[int, ...], c_in: int, g: int) -> int:
 
 
 @formula
-def conv_connections(y: Shape, k: tuple[int, ...], c_in: int, g: int, bias: int) -> int:
+def units(y_image: tuple[int, ...]) -> int:
+    """One unit for each output of an operator that holds weights."""
+    return prod(y_image)
+
+
+@formula
+def conv_connections(y_image: tuple[int, ...], k: tuple[int, ...], c_in: int, g: int, bias: int) -> int:
     """Weighted inputs of every unit and its bias (LeCun et al. 1998, II.B)."""
-    return prod(y) * (prod(k) * exact(c_in, g) + bias)
+    return prod(y_image) * (prod(k) * exact(c_in, g) + bias)
 
 
 @formula
@@ -50,9 +56,11 @@ def transposed_count(i: int, k: int, s: int, p: int, p_out: int) -> int:
 
 
 @formula
-def transposed_connections(x: Shape, y: Shape, k: tuple[int, ...], c_out: int, g: int, bias: int) -> int:
+def transposed_connections(
+    x_image: tuple[int, ...], y_image: tuple[int, ...], k: tuple[int, ...], c_out: int, g: int, bias: int
+) -> int:
     """Every input reaches a kernel's worth of outputs, and every output has its bias."""
-    return prod(x) * prod(k) * exact(c_out, g) + prod(y) * bias
+    return prod(x_image) * prod(k) * exact(c_out, g) + prod(y_image) * bias
 
 
 @formula
@@ -65,11 +73,8 @@ def check_groups(c_in: int, c_out: int, groups: int) -> None:
     """Raise ShapeError unless both channel counts divide into the groups."""
     for side, channels in (("input", c_in), ("output", c_out)):
         if channels % groups:
-            raise ShapeError(
-                "E103",
-                f"{channels} {side} channels do not divide into {groups} groups: {channels} = {groups}*{channels // groups} + {channels % groups}",
-                help=f"groups must divide both {c_in} input and {c_out} output channels",
-            )
+            way_out = f"groups must divide both {c_in} input and {c_out} output channels"
+            raise ShapeError("E103", undivided(channels, f"{side} channels", groups), help=way_out)
 
 
 class _Conv(Op, frozen=True):
@@ -88,7 +93,20 @@ class _Conv(Op, frozen=True):
     def output(self, x: Shape) -> Shape:
         need_rank(self, x, 2 + len(self.kernel_size))
         check_groups(x.c, self.out_channels, self.groups)
+        if self.padding_mode in ("reflect", "circular"):
+            self._check_mirrored(x)
         return x.with_axes(self.out_channels, slide(x.axes, dilated(self.kernel_size, self.dilation), self.stride, self.padding))
+
+    def _check_mirrored(self, x: Shape) -> None:
+        """Raise ShapeError where there are not enough pixels to mirror or to wrap around."""
+        for i, ends in zip(x.axes, sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride), strict=True):
+            most = i - 1 if self.padding_mode == "reflect" else i
+            if max(ends) > most:
+                raise ShapeError(
+                    "E105",
+                    f"{self.padding_mode} padding of {max(ends)} needs as many pixels to take it from, but the input has {i}",
+                    help=f"a padding of at most {most}, or padding_mode: replicate",
+                )
 
     def params(self, x: Shape) -> int:
         return conv_params(k=self.kernel_size, c_in=x.c, c_out=self.out_channels, g=self.groups, bias=self.bias)
@@ -104,19 +122,25 @@ class _Conv(Op, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         if self.padding_mode == "zeros":
-            return (Kept("input", x.elements),)
-        # Any other mode pads a copy first, and it is the copy that the convolution keeps.
+            copy = padded_copy(x, dilated(self.kernel_size, self.dilation), self.stride, self.padding)
+            return (Kept("padded input", copy) if copy else Kept("input", x.elements),)
+        # The other modes always work on a copy; the derivative of two of them asks for the input's sizes by keeping all of it.
         ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
-        return (Kept("padded input", x.with_axes(x.c, tuple(i + a + b for i, (a, b) in zip(x.axes, ends, strict=True))).elements),)
+        padded = x.with_axes(x.c, tuple(i + start + end for i, (start, end) in zip(x.axes, ends, strict=True)))
+        input_too = () if self.padding_mode == "circular" else (Kept("input", x.elements),)
+        return (*input_too, Kept("padded input", padded.elements))
+
+    def aliases(self, training: bool = True) -> bool:
+        return False
 
     def window(self, x: Shape) -> tuple[Window, ...]:
         return windows(x.axes, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def neurons(self, x: Shape, y: Shape) -> int:
-        return y.elements // y.n
+        return units(y_image=y[1:])
 
     def connections(self, x: Shape, y: Shape) -> int:
-        return conv_connections(y=y[1:], k=self.kernel_size, c_in=x.c, g=self.groups, bias=self.bias)
+        return conv_connections(y_image=y[1:], k=self.kernel_size, c_in=x.c, g=self.groups, bias=self.bias)
 
 
 class Conv1d(_Conv, frozen=True):
@@ -178,10 +202,12 @@ class ConvTranspose2d(Op, frozen=True):
         spans = dilated(self.kernel_size, self.dilation)
         for i, k, s, p, p_out, d in zip(x.axes, spans, self.stride, self.padding, self.output_padding, self.dilation, strict=True):
             if p_out >= max(s, d):
-                raise ShapeError("E104", f"output_padding {p_out} must be smaller than the stride {s} or the dilation {d} (PyTorch's rule)")
+                message = f"output_padding {p_out} must be smaller than the stride {s} or the dilation {d} (PyTorch's rule)"
+                raise ShapeError("E104", message, help="a larger stride, or less output_padding")
             size = transposed_count(i=i, k=k, s=s, p=p, p_out=p_out)
             if size < 1:
-                raise ShapeError("E102", f"the output would be ({i} - 1)*{s} + {k} - 2*{p} + {p_out} = {size} along one axis", help="less padding")
+                message = f"the output would be ({i} - 1)*{s} + {k} - 2*{p} + {p_out} = {size} along one axis"
+                raise ShapeError("E102", message, help="less padding")
             axes.append(size)
         return x.with_axes(self.out_channels, tuple(axes))
 
@@ -200,6 +226,9 @@ class ConvTranspose2d(Op, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements),)
 
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
     def window(self, x: Shape) -> tuple[Window, ...]:
         from fractions import Fraction  # deferred: only upsampling needs positions between pixels
 
@@ -211,7 +240,8 @@ class ConvTranspose2d(Op, frozen=True):
         return tuple(found)
 
     def neurons(self, x: Shape, y: Shape) -> int:
-        return y.elements // y.n
+        return units(y_image=y[1:])
 
     def connections(self, x: Shape, y: Shape) -> int:
-        return transposed_connections(x=x[1:], y=y[1:], k=self.kernel_size, c_out=self.out_channels, g=self.groups, bias=self.bias)
+        sizes, c_out, g = self.kernel_size, self.out_channels, self.groups
+        return transposed_connections(x_image=x[1:], y_image=y[1:], k=sizes, c_out=c_out, g=g, bias=self.bias)

@@ -10,7 +10,7 @@ LARGEST = 2**31 - 1  # a size beyond this is a slip of the pen; it also keeps ev
 
 
 class Kind:
-    """What an argument may be. ``read`` returns the value as the operator holds it, or raises ValueError saying what was expected."""
+    """What an argument may be. ``read`` returns the value as the operator holds it, or raises ValueError with what was expected."""
 
     expected: str
     schema: dict[str, Any]
@@ -85,25 +85,77 @@ class _Sizes(Kind):
         return sizes
 
 
-class _Padding(Kind):
-    """Padding: a number, one for each axis, one for each side of each axis (top, bottom, left, right), or ``same``."""
-
-    words = ("same",)
+class _Sides(Kind):
+    """Padding: a number, one for each axis, or one for each side of each axis (top, bottom, left, right)."""
 
     def __init__(self, axes: int):
         self.axes = axes
-        sides = "[height, width], [top, bottom, left, right]" if axes == 2 else f"a list of {axes} or {2 * axes} of them"
-        self.expected = f"a whole number of at least 0, {sides} or same"
+        sides = "[height, width] or [top, bottom, left, right]" if axes == 2 else f"a list of {axes} or {2 * axes} of them"
+        self.expected = f"a whole number of at least 0, {sides}"
         one = {"type": "integer", "minimum": 0}
-        self.schema = {"anyOf": [one, {"const": "same"}, {"type": "array", "items": one, "minItems": axes, "maxItems": 2 * axes}]}
+        lists = [{"type": "array", "items": one, "minItems": count, "maxItems": count} for count in (axes, 2 * axes)]
+        self.schema = {"anyOf": [one, *lists]}
 
-    def read(self, value: Any) -> tuple[int, ...] | str:
-        if value == "same":
-            return "same"
+    def read(self, value: Any) -> tuple[int, ...]:
         sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,) * self.axes
         if len(sizes) not in (self.axes, 2 * self.axes) or not all(_is_whole(size) and 0 <= size <= LARGEST for size in sizes):
             raise ValueError(self.expected)
         return sizes
+
+
+class _OutputSizes(Kind):
+    """The output's height and width; null keeps the input's."""
+
+    expected = "a whole number of at least 1, or a list of two of them, where null keeps the input's size"
+    schema = {
+        "anyOf": [
+            {"type": ["integer", "null"], "minimum": 1},
+            {"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}, "minItems": 2, "maxItems": 2},
+        ]
+    }
+
+    def read(self, value: Any) -> tuple[int | None, ...]:
+        sizes = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+        if len(sizes) != 2 or not all(size is None or (_is_whole(size) and 1 <= size <= LARGEST) for size in sizes):
+            raise ValueError(self.expected)
+        return sizes
+
+
+class _Tail(Kind):
+    """The last sizes of a tensor: a whole number, or a list of them."""
+
+    expected = "a whole number of at least 1, or a list of up to four of them"
+    schema = {
+        "anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 4},
+        ]
+    }
+
+    def read(self, value: Any) -> tuple[int, ...]:
+        sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        if not 1 <= len(sizes) <= 4 or not all(_is_whole(size) and 1 <= size <= LARGEST for size in sizes):
+            raise ValueError(self.expected)
+        return sizes
+
+
+class _Factors(Kind):
+    """A factor above 0 for both axes, or one for each."""
+
+    expected = "a number above 0, or a list of two of them"
+    schema = {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 2, "maxItems": 2},
+        ]
+    }
+
+    def read(self, value: Any) -> tuple[float, ...]:
+        factors = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+        numbers = all(isinstance(factor, (int, float)) and not isinstance(factor, bool) for factor in factors)
+        if len(factors) != 2 or not numbers or not all(0 < factor <= LARGEST for factor in factors):
+            raise ValueError(self.expected)
+        return factors
 
 
 class _Choice(Kind):
@@ -120,62 +172,88 @@ class _Choice(Kind):
         return str(value)
 
 
-class _Whichever(Kind):
-    """Either of two kinds, the first that fits."""
+class _OrNull(Kind):
+    """Another kind, or ``null``."""
 
-    def __init__(self, *kinds: Kind):
-        self.kinds = kinds
-        self.expected = ", or ".join(kind.expected for kind in kinds)
-        self.schema = {"anyOf": [kind.schema for kind in kinds]}
-        self.words = tuple(word for kind in kinds for word in kind.words)
+    def __init__(self, kind: Kind):
+        self.kind = kind
+        self.words = kind.words
+        self.expected = f"null, or {kind.expected}"
+        self.schema = {"anyOf": [{"type": "null"}, kind.schema]}
 
     def read(self, value: Any) -> Any:
-        for kind in self.kinds:
-            try:
-                return kind.read(value)
-            except ValueError:
-                continue
-        raise ValueError(self.expected)
+        if value is None:
+            return None
+        try:
+            return self.kind.read(value)
+        except ValueError:
+            raise ValueError(self.expected) from None
 
 
-class _Nothing(Kind):
-    """The absence of a value: ``null``."""
+class _Same(Kind):
+    """Padding on the sides, or ``same``."""
 
-    expected = "null"
-    schema = {"type": "null"}
+    words = ("same",)
 
-    def read(self, value: Any) -> None:
-        if value is not None:
-            raise ValueError(self.expected)
+    def __init__(self, axes: int):
+        self.sides = _Sides(axes)
+        self.expected = f"{self.sides.expected}, or same"
+        self.schema = {"anyOf": [{"const": "same"}, *self.sides.schema["anyOf"]]}
+
+    def read(self, value: Any) -> tuple[int, ...] | str:
+        if isinstance(value, str) and value == "same":
+            return value
+        try:
+            return self.sides.read(value)
+        except ValueError:
+            raise ValueError(self.expected) from None
 
 
-class _Lists(Kind):
+class _Table(Kind):
     """A list of lists of whole numbers: LeNet-5's connection table, output map -> input maps."""
 
-    expected = "a list that holds, for each output map, the list of its input maps (counted from 0)"
-    schema = {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}}
+    expected = "a list that holds, for each output map, the list of its input maps, each once and counted from 0"
+    schema = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "integer", "minimum": 0}},
+    }
 
     def read(self, value: Any) -> tuple[tuple[int, ...], ...]:
         rows = value if isinstance(value, (list, tuple)) else ()
-        if not rows or not all(isinstance(row, (list, tuple)) and row and all(_is_whole(i) and i >= 0 for i in row) for row in rows):
+        if not rows or not all(_is_table_row(row) for row in rows):
             raise ValueError(self.expected)
         return tuple(tuple(row) for row in rows)
 
 
+def _is_table_row(row: Any) -> bool:
+    if not isinstance(row, (list, tuple)) or not row:
+        return False
+    return all(_is_whole(index) and 0 <= index <= LARGEST for index in row) and len(set(row)) == len(row)
+
+
 Count = Annotated[int, _Whole(1)]
-Whole = Annotated[int, _Whole(0)]
+OptionalCount = Annotated[int | None, _OrNull(_Whole(1))]
 Index = Annotated[int, _Whole(-4)]  # a dimension, counted from the end when negative
 Flag = Annotated[bool, _Flag()]
+OptionalFlag = Annotated[bool | None, _OrNull(_Flag())]
 Real = Annotated[float, _Real()]
+OptionalReal = Annotated[float | None, _OrNull(_Real())]
 Positive = Annotated[float, _Real(least=0.0)]
 Ratio = Annotated[float, _Real(least=0.0, most=1.0)]
 Single = Annotated[tuple[int, ...], _Sizes(1, 1)]
 Pair = Annotated[tuple[int, ...], _Sizes(2, 1)]
 Triple = Annotated[tuple[int, ...], _Sizes(3, 1)]
-SinglePadding = Annotated[tuple[int, ...] | str, _Padding(1)]
-PairPadding = Annotated[tuple[int, ...] | str, _Padding(2)]
-TriplePadding = Annotated[tuple[int, ...] | str, _Padding(3)]
+OptionalPair = Annotated[tuple[int, ...] | None, _OrNull(_Sizes(2, 1))]
 WholePair = Annotated[tuple[int, ...], _Sizes(2, 0)]
-OptionalPair = Annotated[tuple[int, ...] | None, _Whichever(_Nothing(), _Sizes(2, 1))]
-Table = Annotated[tuple[tuple[int, ...], ...], _Lists()]
+SinglePadding = Annotated[tuple[int, ...] | str, _Same(1)]
+PairPadding = Annotated[tuple[int, ...] | str, _Same(2)]
+TriplePadding = Annotated[tuple[int, ...] | str, _Same(3)]
+PairSides = Annotated[tuple[int, ...], _Sides(2)]
+OutputSizes = Annotated[tuple[int | None, ...], _OutputSizes()]
+OptionalTail = Annotated[tuple[int, ...] | None, _OrNull(_Tail())]
+OptionalFactors = Annotated[tuple[float, ...] | None, _OrNull(_Factors())]
+Table = Annotated[tuple[tuple[int, ...], ...], _Table()]
 PaddingMode = Annotated[str, _Choice("zeros", "reflect", "replicate", "circular")]
+Interpolation = Annotated[str, _Choice("nearest", "bilinear", "bicubic")]
+Approximation = Annotated[str, _Choice("none", "tanh")]

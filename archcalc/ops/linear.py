@@ -1,9 +1,8 @@
 """The fully connected layer."""
 
-from archcalc.errors import ShapeError
 from archcalc.formula import formula, prod
-from archcalc.ops.base import WHOLE, Kept, Op, View
-from archcalc.ops.conv import bias_adds
+from archcalc.ops.base import WHOLE, Kept, Op, View, need_rank
+from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, Flag
 from archcalc.shape import Shape
 
@@ -21,22 +20,20 @@ def linear_macs(y: Shape, c_in: int) -> int:
 
 
 @formula
-def linear_connections(y: Shape, c_in: int, bias: int) -> int:
+def linear_connections(y_image: tuple[int, ...], c_in: int, bias: int) -> int:
     """Weighted inputs of every unit and its bias (LeCun et al. 1998, II.B)."""
-    return prod(y) * (c_in + bias)
+    return prod(y_image) * (c_in + bias)
 
 
 class Linear(Op, frozen=True):
-    """Affine map of the last axis: (N, *, in_features) -> (N, *, out_features); fields as in torch.nn.Linear."""
+    """Affine map of all features: (N, in_features) -> (N, out_features); fields as in torch.nn.Linear."""
 
     short = "linear"
     out_features: Count
     bias: Flag = True
 
     def output(self, x: Shape) -> Shape:
-        # PyTorch maps the last axis of any tensor; on a feature map that is its width, which nobody means.
-        if len(x) != 2:
-            raise ShapeError("E101", f"Linear needs a flat tensor (features), but its input is {x}", help="put a Flatten before it")
+        need_rank(self, x, 2)  # PyTorch maps the last axis of any tensor; on a feature map that is its width, which nobody means
         return Shape((x.n, self.out_features))
 
     def params(self, x: Shape) -> int:
@@ -54,11 +51,14 @@ class Linear(Op, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements),)
 
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
     def window(self, x: Shape) -> View:
         return WHOLE
 
     def neurons(self, x: Shape, y: Shape) -> int:
-        return y.elements // y.n
+        return units(y_image=y[1:])
 
     def connections(self, x: Shape, y: Shape) -> int:
-        return linear_connections(y=y[1:], c_in=x.c, bias=self.bias)
+        return linear_connections(y_image=y[1:], c_in=x.c, bias=self.bias)

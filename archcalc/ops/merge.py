@@ -1,5 +1,7 @@
 """Merges: operators that join branches; ``x`` is the tuple of their shapes, in the order in which the branches are written."""
 
+from math import prod as elements
+
 from archcalc.errors import ShapeError
 from archcalc.formula import formula, prod
 from archcalc.ops.base import Kept, View, Weightless
@@ -14,17 +16,22 @@ def merge_work(y: Shape, b: int) -> int:
     return prod(y) * (b - 1)
 
 
+@formula
+def joined_channels(c: tuple[int, ...]) -> int:
+    """The channels of all branches, one after the other."""
+    return sum(c)
+
+
 class _Merge(Weightless, frozen=True):
     """Joins two or more branches; nothing is learned."""
 
     merges = True
 
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
     def window(self, x: Shapes) -> View:  # type: ignore[override]
         return None
-
-
-def _told(shapes: Shapes) -> str:
-    return " and ".join(str(shape) for shape in shapes)
 
 
 class Add(_Merge, frozen=True):
@@ -44,13 +51,78 @@ class Add(_Merge, frozen=True):
         return ()
 
 
+class Multiply(_Merge, frozen=True):
+    """Product of tensors; not a class of torch.nn: ``x * y``. A size of 1 is stretched to the other's: Cx1x1 with CxHxW.
+
+    Squeeze-and-excitation (Hu et al. 2018) scales channels so.
+    With three branches and more the first two are multiplied first, then the third, and so on.
+    """
+
+    short = "multiply"
+
+    def output(self, x: Shapes) -> Shape:  # type: ignore[override]
+        if any(len(shape) != len(x[0]) for shape in x):
+            maps = max(x, key=len)
+            raise ShapeError(
+                "E111",
+                f"Multiply needs branches with equally many dimensions, but they are {_told(x)}",
+                help=f"keep the other branch at {maps.c}{'x1' * len(maps.axes)}: no Flatten, and each Linear a 1x1 convolution",
+            )
+        sizes = []
+        for position, along in enumerate(zip(*x, strict=True)):
+            stretched = next((size for size in along if size != 1), along[0])
+            if any(size not in (1, stretched) for size in along) or (position == 0 and len(set(along)) > 1):
+                raise ShapeError(
+                    "E111", f"Multiply stretches a size of 1 and no other, but its branches are {_told(x)}", help=difference(x)
+                )
+            sizes.append(stretched)
+        return Shape(sizes)
+
+    def elementwise(self, x: Shapes, y: Shape) -> int:  # type: ignore[override]
+        return merge_work(y=y, b=len(x))
+
+    def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
+        inputs = tuple(Kept(f"input {number}", shape.elements) for number, shape in enumerate(x))
+        # Each product but the last is a factor of the next, and kept for that.
+        products = (elements(map(max, *x[:count])) for count in range(2, len(x)))
+        return (*inputs, *(Kept(f"product {number}", product) for number, product in enumerate(products, 1)))
+
+
+class Concat(_Merge, frozen=True):
+    """Branches one behind the other along the channels; all other sizes are equal; not a class of torch.nn: ``torch.cat``."""
+
+    short = "concat"
+
+    def output(self, x: Shapes) -> Shape:  # type: ignore[override]
+        first = x[0]
+        if any(shape.n != first.n or shape.axes != first.axes or len(shape) != len(first) for shape in x):
+            raise ShapeError(
+                "E112",
+                f"Concat needs branches of one height and width, but they are {_told(x)}",
+                help="equal strides and paddings on all branches; only the channels may differ",
+            )
+        return first.with_axes(joined_channels(c=tuple(shape.c for shape in x)), first.axes)
+
+    def elementwise(self, x: Shapes, y: Shape) -> int:  # type: ignore[override]
+        return 0  # copies
+
+    def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
+        return ()
+
+
+def _told(shapes: Shapes) -> str:
+    return " and ".join(str(shape) for shape in shapes)
+
+
 def difference(shapes: Shapes) -> str:
     """Return what would bring the branches together, in words."""
     first, other = shapes[0], next(shape for shape in shapes if shape != shapes[0])
     if len(first) != len(other):
         return "a Flatten or a pooling on one branch"
+    if first.n != other.n:
+        return "one batch for all branches"
     if first.c != other.c and first.axes == other.axes:
-        return f"a 1x1 convolution from {other.c} to {first.c} channels on the narrower branch, or equal out_channels"
+        return f"a 1x1 convolution from {other.c} to {first.c} channels on one branch, or equal out_channels"
     if first.c == other.c:
         return "equal strides and padding on both branches"
     return "a 1x1 convolution with the same stride on the shortcut (a projection)"

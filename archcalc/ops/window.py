@@ -1,8 +1,12 @@
 """The arithmetic of sliding windows, shared by convolution and pooling."""
 
+from math import prod
+from operator import add
+
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, formula
 from archcalc.ops.base import Window
+from archcalc.shape import Shape
 
 
 @formula
@@ -25,7 +29,7 @@ def uneven_window_count(i: int, k: int, s: int, p_start: int, p_end: int) -> int
 
 @formula
 def ceil_window_count(i: int, k: int, s: int, p_start: int, p_end: int) -> int:
-    """Positions with ceil_mode: a window may hang over the far end, but not start in the far padding (PyTorch's rule; Caffe's too)."""
+    """Positions with ceil_mode: a window may hang over the far end, not start in its padding (PyTorch's rule, and Caffe's)."""
     return min(ceil_div(i + p_start + p_end - k, s) + 1, ceil_div(i + p_start, s))
 
 
@@ -42,6 +46,7 @@ def same_padding(i: int, k: int, s: int, o: int) -> int:
 
 
 Sizes = tuple[int, ...]
+UNDILATED: Sizes = (1, 1)
 
 
 def sides(padding: Sizes | str, axes: Sizes, kernel: Sizes, stride: Sizes) -> tuple[tuple[int, int], ...]:
@@ -66,20 +71,34 @@ def slide(axes: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes | str, ceil_
         return tuple(same_window_count(i, s) for i, s in zip(axes, stride, strict=True))
     counts = []
     for i, k, s, (start, end) in zip(axes, kernel, stride, sides(padding, axes, kernel, stride), strict=True):
-        if i + start + end < k:
+        if ceil_mode:
+            count = ceil_window_count(i, k, s, start, end)
+        elif start == end:
+            count = window_count(i, k, s, start)
+        else:
+            count = uneven_window_count(i, k, s, start, end)
+        if count < 1:
             padded = f" padded to {i + start + end}" if start + end else ""
             raise ShapeError(
                 "E102",
-                f"a kernel that spans {k} does not fit an input of {i}{padded}: (({i} + {start} + {end} - {k})/{s}) + 1 is below 1",
+                f"a kernel that spans {k} does not fit an input of {i}{padded}: "
+                f"{'ceil' if ceil_mode else 'floor'}(({i} + {start} + {end} - {k})/{s}) + 1 = {count} is below 1",
                 help="a larger input, more padding, or a smaller kernel; what came before may have shrunk the map too far",
             )
-        if ceil_mode:
-            counts.append(ceil_window_count(i, k, s, start, end))
-        elif start == end:
-            counts.append(window_count(i, k, s, start))
-        else:
-            counts.append(uneven_window_count(i, k, s, start, end))
+        counts.append(count)
     return tuple(counts)
+
+
+def padded_copy(x: Shape, kernel: Sizes, stride: Sizes, padding: Sizes | str) -> int:
+    """Return the elements of the copy that is made where the two ends of an axis are padded differently, 0 where they are not.
+
+    PyTorch's kernels pad both ends alike. What one end has more is laid around a copy first, and the rest is left to the kernel:
+    torch.nn.Conv2d does so with ``same``.
+    """
+    if padding != "same" and len(padding) == len(kernel):
+        return 0
+    differences = [abs(start - end) for start, end in sides(padding, x.axes, kernel, stride)]
+    return prod((x.n, x.c, *map(add, x.axes, differences))) if any(differences) else 0
 
 
 def windows(axes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes | str, dilation: Sizes) -> tuple[Window, ...]:

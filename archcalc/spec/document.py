@@ -69,9 +69,9 @@ class Spec(msgspec.Struct, frozen=True):
         expander = Expander(params, self.signatures, self.blocks)
         for name, sizes in self._sizes(chosen, params, inputs or {}).items():
             expander.points[name] = expander.builder.input(name, (batch, *sizes))
-        current = 0 if len(expander.points) == 1 else None
-        end = expander.body(self.layers, Scope("", self.layers.names), params, current)
-        if end is None or len(expander.builder.nodes) == len(expander.points):
+        count = len(expander.points)
+        end = expander.body(self.layers, Scope("", self.layers.names), params, 0 if count == 1 else None)
+        if end is None or len(expander.builder.nodes) == count:
             raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:")
         outputs = {"output": end, **expander.heads}
         return expander.builder.graph(chosen.name, outputs, chosen.title, chosen.source, self.file)

@@ -21,6 +21,8 @@ _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REFUSED_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _LINE_END = re.compile("\r\n|\r|\n")
 
+_ENDS = frozenset((yaml.MappingEndEvent, yaml.SequenceEndEvent))
+
 _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -114,7 +116,7 @@ class Scalar:
 class Mapping:
     """Keys and their trees in the order of the file; no key stands twice."""
 
-    __slots__ = ("_by_key", "column", "entries", "line", "source")
+    __slots__ = ("_by_key", "_key", "column", "entries", "line", "source")
     kind = "a mapping"
 
     def __init__(self, entries: "list[tuple[Scalar, Tree]]", line: int, column: int, source: Source) -> None:
@@ -123,6 +125,7 @@ class Mapping:
         self.column = column
         self.source = source
         self._by_key = {key.text: tree for key, tree in entries}
+        self._key: Scalar | None = None  # the one that waits for its value while the mapping is read
 
     def get(self, key: str) -> "Tree | None":
         """Return what stands under ``key``, or None."""
@@ -132,8 +135,12 @@ class Mapping:
         """Return the keys' texts in the order of the file."""
         return list(self._by_key)
 
-    def add(self, key: Scalar, tree: "Tree") -> None:
-        """Put one more entry at the end, for the reader alone; a key that is there already is refused."""
+    def append(self, tree: "Tree") -> None:
+        """Take the next tree of the file, for the reader alone: keys and values in turn."""
+        key = self._key
+        if key is None:
+            self._key = _key(tree)
+            return
         if key.text in self._by_key:
             first = next(earlier for earlier, _ in self.entries if earlier.text == key.text)
             raise SpecError(
@@ -144,6 +151,7 @@ class Mapping:
             )
         self._by_key[key.text] = tree
         self.entries.append((key, tree))
+        self._key = None
 
     def place(self, width: int = 1) -> Place:
         """Return where the mapping starts: its brace, or its first key."""
@@ -164,6 +172,10 @@ class Sequence:
         self.line = line
         self.column = column
         self.source = source
+
+    def append(self, tree: "Tree") -> None:
+        """Take the next tree of the file, for the reader alone."""
+        self.items.append(tree)
 
     def place(self, width: int = 1) -> Place:
         """Return where the list starts: its bracket, or its first dash."""
@@ -213,54 +225,36 @@ def _document(parser: _Events, source: Source) -> Tree:
 def _tree(parser: _Events, source: Source) -> Tree:
     """Return the tree that the next events describe; a loop, so that depth costs no stack."""
     get_event = parser.get_event
-    root: Tree | None = None
-    open_trees: list[Mapping | Sequence] = []
-    open_keys: list[Scalar | None] = []  # for each open tree, the key that waits for its value
+    root = tree = _start(get_event(), source)
+    still_open: list[Mapping | Sequence] = []
     while True:
-        event = get_event()
-        kind = type(event)
-        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            open_trees.pop()
-            open_keys.pop()
-        else:
-            tree = _start(event, kind, source)
-            if root is None:
-                root = tree
-            else:
-                parent = open_trees[-1]
-                if type(parent) is Sequence:
-                    parent.items.append(tree)
-                else:
-                    assert isinstance(parent, Mapping)
-                    key = open_keys[-1]
-                    if key is None:
-                        open_keys[-1] = _key(tree)
-                    else:
-                        parent.add(key, tree)
-                        open_keys[-1] = None
-            if type(tree) is not Scalar:
-                if len(open_trees) == MOST_LEVELS:
-                    raise SpecError(
-                        "E007",
-                        f"nested more than {MOST_LEVELS} levels deep",
-                        help="give the inner steps a block of their own",
-                        place=tree.place(),
-                    )
-                assert not isinstance(tree, Scalar)
-                open_trees.append(tree)
-                open_keys.append(None)
-        if not open_trees:
-            assert root is not None
+        if not isinstance(tree, Scalar):
+            if len(still_open) == MOST_LEVELS:
+                help = "give the inner steps a block of their own"
+                raise SpecError("E007", f"nested more than {MOST_LEVELS} levels deep", help=help, place=tree.place())
+            still_open.append(tree)
+        if not still_open:
             return root
+        event = get_event()
+        while type(event) in _ENDS:
+            still_open.pop()
+            if not still_open:
+                return root
+            event = get_event()
+        tree = _start(event, source)
+        still_open[-1].append(tree)
 
 
-def _start(event: Any, kind: type, source: Source) -> Tree:
+def _start(event: Any, source: Source) -> Tree:
     """Return the tree that starts with this event, a collection still empty."""
+    kind = type(event)
     if kind is yaml.AliasEvent:
-        raise _refused("E004", f"the alias *{event.anchor} is not allowed", "write the value out, or as a param", event, source)
+        raise _refused(
+            "E004", f"the alias *{_shown(event.anchor)} is not allowed", "write the value out, or as a param", event, source
+        )
     if event.anchor is not None:
         raise _refused(
-            "E004", f"the anchor &{event.anchor} is not allowed", "make what comes twice a param or block", event, source
+            "E004", f"the anchor &{_shown(event.anchor)} is not allowed", "make what comes twice a param or block", event, source
         )
     if event.tag is not None:
         raise _refused("E005", "tags are not allowed", "remove the `!...`; quotes make a text, digits a number", event, source)
@@ -367,8 +361,8 @@ def _syntax_error(error: yaml.MarkedYAMLError, source: Source) -> SpecError:
     mark = error.problem_mark or opened
     at_end = mark is None or not "".join(source.lines[mark.line :])[mark.column :].strip()
     about_tab = "tab" in problem.split()
-    if opened is not None and not about_tab and (at_end or problem.startswith("found un")):
-        # the end of the file says nothing: what was never closed does; and a quote is best shown where it was opened
+    if opened is not None and not about_tab and (at_end or problem.startswith(("found un", "could not find"))):
+        # where it was noticed says little: what was never closed, or never became a key, is better shown where it starts
         mark = opened
     place = source.place(1, 1) if mark is None else source.place(mark.line + 1, mark.column + 1)
     indent = place.text[: len(place.text) - len(place.text.lstrip())]

@@ -12,6 +12,7 @@ _HERE = Path(__file__).resolve()
 FOLDER = next((folder for folder in (_HERE.parents[1] / "specs", _HERE.parents[2] / "specs") if folder.is_dir()), _HERE.parents[1] / "specs")
 
 _DEFAULT = re.compile(r"^name: *(\w+)", re.MULTILINE)
+_SECTION = re.compile(r"^variants:.*\n((?:(?:[ #].*)?\n)*)", re.MULTILINE)
 _VARIANT = re.compile(r"^  (\w+):", re.MULTILINE)
 
 
@@ -22,8 +23,8 @@ def index() -> dict[str, Path]:
     for path in sorted(FOLDER.glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         found.update(dict.fromkeys(_DEFAULT.findall(text)[:1], path))
-        section = text.partition("\nvariants:")[2]
-        found.update(dict.fromkeys(_VARIANT.findall(section), path))
+        for section in _SECTION.findall(text):
+            found.update(dict.fromkeys(_VARIANT.findall(section), path))
     return found
 
 

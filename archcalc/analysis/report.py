@@ -1,0 +1,75 @@
+"""What an analysis finds: one row per layer and their sums, as plain data."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Axes = tuple[int, ...]
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """The numbers of one layer. Counts are over the batch, except params, buffers, neurons and connections, which have none.
+
+    ``flops`` is every arithmetic operation, 2*macs and the element-wise work; ``saved_bytes`` is what autograd keeps because of this
+    layer in training (a storage that an earlier layer keeps already is not counted again).
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Axes, ...]
+    output_shape: Axes
+    params: int
+    trainable: int
+    buffers: int
+    macs: int
+    flops: int
+    elementwise_flops: int
+    output_bytes: int
+    saved_bytes: int
+    receptive_field: "Axes | None"
+    jump: "tuple[Fraction | int, ...] | None"
+    padding: "tuple[Fraction | int, ...] | None"
+    paths_agree: bool
+    neurons: int
+    connections: int
+    shares: str | None = None
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Sums over the layers; ``trainable`` leaves out frozen parameters."""
+
+    params: int
+    trainable: int
+    buffers: int
+    macs: int
+    flops: int
+    elementwise_flops: int
+    output_bytes: int
+    saved_bytes: int
+    neurons: int
+    connections: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The analysis of one graph. ``input`` holds the shape of each input, batch first."""
+
+    model: str
+    title: str
+    input: dict[str, Axes]
+    dtype: str
+    layers: tuple[Layer, ...]
+    totals: Totals
+
+    def _repr_html_(self) -> str:
+        from archcalc.render.html import report_html  # notebooks ask the object itself for its picture
+
+        return report_html(self)
+
+
+def sums(layers: tuple[Layer, ...]) -> Totals:
+    """Return the totals of some rows, from the rows' own numbers."""
+    return Totals(**{name: sum(getattr(layer, name) for layer in layers) for name in Totals.__struct_fields__})

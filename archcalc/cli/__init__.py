@@ -1,0 +1,161 @@
+"""The command line: which commands there are, and the one place where an error becomes a screen and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from archcalc import __version__
+from archcalc.cli.options import errors_option
+from archcalc.errors import ArchcalcError, UsageError, did_you_mean
+
+# Command -> its module and its line in `archcalc --help`, which therefore imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "list": ("archcalc.cli.list", "Bundled models and variants: params, MACs, input."),
+    "show": ("archcalc.cli.show", "The spec itself, or the flat graph that comes of it."),
+    "summary": ("archcalc.cli.summary", "A row per layer: output, params, MACs, activation; totals."),
+    "compare": ("archcalc.cli.compare", "Models side by side: which layers differ, and the totals."),
+    "schema": ("archcalc.cli.schema", "JSON Schema of specs, and of what the commands print."),
+    "completion": ("archcalc.cli.completion", "Shell completion with model and layer names."),
+}
+
+BROKEN_PIPE, INTERRUPTED, BUG = 141, 130, 70
+COMPLETE_VARIABLE = "_ARCHCALC_COMPLETE"
+
+
+class Commands(click.Group):
+    """The group of all commands, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise UsageError("E221", f"there is no command {args[0]}", help=_command_help(args[0]))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    no_args_is_help=True,
+    help="""The architecture calculator: what a neural network's layers are, cost and remember.
+
+    \b
+      archcalc list                          the bundled models
+      archcalc summary alexnet               a row per layer, and totals
+      archcalc summary net.yaml --depth 1    a network of your own, folded
+      archcalc compare resnet50 resnet101    what differs""",
+)
+@click.version_option(__version__, prog_name="archcalc", message="%(prog)s %(version)s", help="Show the version and exit.")
+@errors_option
+def group() -> None:
+    """Start of every command line; nothing is shared but the options above."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0, or what went wrong (see the exit codes in the README)."""
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        if COMPLETE_VARIABLE in os.environ:
+            group.main(arguments, prog_name="archcalc", complete_var=COMPLETE_VARIABLE)
+        with group.make_context("archcalc", arguments) as context:
+            group.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except (ArchcalcError, click.ClickException) as error:
+        return _report(_as_ours(error), arguments)
+    except BrokenPipeError:
+        _close_stdout()
+        return BROKEN_PIPE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception:
+        return _report_bug()
+    return 0
+
+
+def _report(error: ArchcalcError, arguments: list[str]) -> int:
+    """Show an error the way that was asked for, and return its exit code."""
+    from archcalc.render.errors import render_error
+    from archcalc.render.terminal import screen
+
+    style = _errors_style(arguments)
+    click.echo(render_error(error, style, screen(sys.stderr, os.environ)), err=True, color=True)
+    return error.exit_code
+
+
+def _errors_style(arguments: list[str]) -> str:
+    """Return the style of errors that was asked for, even on a command line that cannot be parsed."""
+    chosen = os.environ.get("ARCHCALC_ERRORS", "full")
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--":
+            break
+        if argument.startswith("--errors"):
+            chosen = argument.partition("=")[2] or following
+    return chosen
+
+
+def _as_ours(error: Exception) -> ArchcalcError:
+    """Return an error of click's in our words: a sentence without its capital and full stop, and a way out."""
+    if isinstance(error, ArchcalcError):
+        return error
+    assert isinstance(error, click.ClickException)
+    context = getattr(error, "ctx", None)
+    way_out: str | None = f"see {context.command_path if context else 'archcalc'} --help"
+    message = error.format_message().strip()
+    if isinstance(error, click.NoSuchOption):
+        known = [name for parameter in context.command.get_params(context) for name in parameter.opts] if context else []
+        message = f"{context.command_path if context else 'archcalc'} has no option {error.option_name}"
+        meant = did_you_mean(error.option_name, [name for name in known if name.startswith("-")])
+        way_out = meant if meant and meant.startswith("did you mean") else way_out
+    return UsageError("E220", (message[:1].lower() + message[1:]).rstrip("."), help=way_out)
+
+
+def _command_help(word: str) -> str | None:
+    """Return the way out for an unknown command; the name of a model was probably meant to be summed up."""
+    from archcalc.spec.zoo import index
+
+    if word.lower().replace("-", "_") in index() or word.endswith((".yaml", ".yml")):
+        return f"archcalc summary {word}"
+    return did_you_mean(word, list(COMMANDS))
+
+
+def _report_bug() -> int:
+    """Leave the traceback of an unexpected exception, and say whose fault it is."""
+    import traceback
+
+    traceback.print_exc()
+    click.echo(f"This is a bug in archcalc {__version__}: please report it with the lines above and the command.", err=True)
+    return BUG
+
+
+def _close_stdout() -> None:
+    """Point standard output at nothing, or Python would complain once more about the closed pipe when it exits."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())

@@ -1,0 +1,239 @@
+"""What commands have in common: the model and its settings, where the output goes, and help that leads with examples."""
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+from archcalc.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from archcalc.analysis import Report
+    from archcalc.graph import Graph
+    from archcalc.render.formats import Result
+    from archcalc.spec import Spec
+
+# Held equal by a test to archcalc.analysis.DTYPE_BYTES and archcalc.render.formats.FORMATS, which help must not import.
+DTYPES = ("float32", "float16", "bfloat16", "float64", "int8")
+FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "latex", "html", "svg")
+SUFFIXES = {".txt": "table", ".tex": "latex"} | {f".{name}": name for name in FORMATS if name not in ("table", "latex")}
+ERROR_STYLES = ("full", "short", "json", "github")
+ONLY_INPUT = "input"  # the name of an input that the spec gives none
+
+Sizes = tuple[int, ...]
+_SIZES = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<sizes>[0-9]{1,10}(?:[x,][0-9]{1,10}){0,3})")
+
+
+class Loaded(NamedTuple):
+    """A model as asked for: its spec, the variant's name, and the graph under the settings."""
+
+    spec: "Spec"
+    variant: str
+    graph: "Graph"
+
+
+class Request(NamedTuple):
+    """The model that a command line names, and how it is to be set up."""
+
+    model: str
+    variant: str | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[tuple[str, Sizes], ...] = ()
+    batch: int = 1
+    dtype: str = "float32"
+
+    def load(self) -> Loaded:
+        """Return the spec and its graph. Raises ArchcalcError for whatever is not there or does not fit."""
+        from archcalc.spec import read_spec
+
+        spec, named = read_spec(self.model)
+        variant = spec.variant(self.variant or named)
+        settings = {name: _setting(name, text) for name, text in self.settings}
+        inputs = {_input_name(name, list(variant.inputs)): sizes for name, sizes in self.inputs}
+        return Loaded(spec, variant.name, spec.graph(variant.name, settings, inputs, self.batch))
+
+    def graph(self) -> "Graph":
+        """Return the graph. Raises ArchcalcError as ``load`` does."""
+        return self.load().graph
+
+    def report(self) -> "Report":
+        """Return the analysis of the graph in the dtype that was asked for."""
+        from archcalc.analysis import analyse
+
+        return analyse(self.graph(), dtype=self.dtype)
+
+
+class Output(NamedTuple):
+    """Where a result goes and in which form."""
+
+    format: str
+    file: str | None = None
+    width: int | None = None
+
+    def write(self, result: "Result") -> None:
+        """Write the result to the file, or to standard output. Raises UsageError if that cannot be written."""
+        from archcalc.render.formats import write
+
+        write(result, self.format, self.file, self.width)
+
+
+def _setting(name: str, text: str) -> Any:
+    """Return the value of ``--set name=text``, read as a spec would read it."""
+    from archcalc.spec.source import read
+    from archcalc.spec.values import read_value
+
+    return read_value(read(text, f"--set {name}")).evaluate({})
+
+
+def _input_name(name: str, known: list[str]) -> str:
+    """Return which input is meant; the name may be left out where there is only one."""
+    if name in known or name != ONLY_INPUT:
+        return name
+    if len(known) == 1:
+        return known[0]
+    raise UsageError("E225", f"the model has {len(known)} inputs: {', '.join(known)}", help=f"--input {known[0]}=3x32x32, once for each")
+
+
+def _read_settings(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise UsageError("E226", f"--set needs name=value, not {text}", help="for example --set classes=10")
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def _read_inputs(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, Sizes], ...]:
+    pairs = []
+    for text in texts:
+        match = _SIZES.fullmatch(text.strip())
+        if match is None:
+            raise UsageError("E225", f"--input needs sizes such as 3x224x224, not {text}", help="channels x height x width, without the batch")
+        pairs.append((match["name"] or ONLY_INPUT, tuple(int(size) for size in re.split("[x,]", match["sizes"]))))
+    return tuple(pairs)
+
+
+def _completed_by(name: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return a completer that imports its work only when the shell asks."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from archcalc.cli import completion
+
+        found: list[CompletionItem] = getattr(completion, name)(context, parameter, incomplete)
+        return found
+
+    return complete
+
+
+errors_option = click.option(
+    "--errors",
+    type=click.Choice(ERROR_STYLES),
+    default="full",
+    envvar="ARCHCALC_ERRORS",
+    expose_value=False,
+    help="How errors are told: in full, one line each, or for editors and CI.",
+)
+
+_SETTINGS = (
+    click.option("--variant", metavar="NAME", shell_complete=_completed_by("complete_variants"), help="A variant of the spec file."),
+    click.option(
+        "--set",
+        "settings",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_read_settings,
+        shell_complete=_completed_by("complete_settings"),
+        help="Change a param that the spec declares; repeatable.",
+    ),
+    click.option(
+        "--input",
+        "inputs",
+        metavar="CxHxW",
+        multiple=True,
+        callback=_read_inputs,
+        help="Sizes of the input, such as 3x128x128; NAME=CxHxW where there are several.",
+    ),
+    click.option("--batch", metavar="N", type=click.IntRange(1, 2**31 - 1), default=1, help="Images in the batch."),
+    click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Type of the activations."),
+)
+_MODEL = click.argument("model", metavar="MODEL", shell_complete=_completed_by("complete_models"))
+_MODELS = click.argument("models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=_completed_by("complete_models"))
+_OUTPUT = (
+    click.option("--format", "format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
+    click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format."),
+    click.option(
+        "--width", metavar="N", type=click.IntRange(1, 10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
+    ),
+)
+
+
+def model_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its MODEL and the settings, as one ``request``."""
+
+    @wraps(function)
+    def command(model: str, variant: str | None, settings: Any, inputs: Any, batch: int, dtype: str, **others: Any) -> None:
+        function(request=Request(model, variant, settings, inputs, batch, dtype), **others)
+
+    return _decorated(command, _MODEL, *_SETTINGS)
+
+
+def models_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command several MODELs under the same settings, as ``requests``."""
+
+    @wraps(function)
+    def command(models: tuple[str, ...], variant: str | None, settings: Any, inputs: Any, batch: int, dtype: str, **others: Any) -> None:
+        function(requests=tuple(Request(model, variant, settings, inputs, batch, dtype) for model in models), **others)
+
+    return _decorated(command, _MODELS, *_SETTINGS)
+
+
+def output_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its format, file and width, as one ``output``."""
+
+    @wraps(function)
+    def command(format: str | None, file: str | None, width: int | None, **others: Any) -> None:
+        function(output=Output(format or _format_of(file), file, width), **others)
+
+    return _decorated(command, *_OUTPUT)
+
+
+def _format_of(file: str | None) -> str:
+    """Return the format that a file's name asks for. Raises UsageError for a suffix that says nothing."""
+    if file is None or file == "-":
+        return "table"
+    stem, dot, suffix = file.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    known = SUFFIXES.get(dot + suffix.lower()) if stem else None
+    if known is None:
+        what = f"the suffix {dot + suffix} says" if stem else "a name without a suffix says"
+        raise UsageError("E223", f"{what} no format: {file}", help=did_you_mean(dot + suffix, list(SUFFIXES)) or "add --format")
+    return known
+
+
+def _decorated(function: Callable[..., None], *decorators: Callable[..., Any]) -> Callable[..., None]:
+    """Apply the decorators so that help shows them in this order."""
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+class Command(click.Command):
+    """A command whose help leads with examples, and which takes ``--errors`` like the group."""
+
+    def __init__(self, *arguments: Any, examples: tuple[str, ...] = (), **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self.examples = examples
+        errors_option(self)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{example}\n" for example in self.examples))
+        formatter.write_paragraph()
+        self.format_usage(ctx, formatter)
+        self.format_options(ctx, formatter)
+        self.format_epilog(ctx, formatter)

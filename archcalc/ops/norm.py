@@ -1,0 +1,221 @@
+"""Normalisations; fields as in torch.nn.
+
+Element-wise work is counted in evaluation mode: one for each operation on numbers that depend on the input. A mean over a row of
+l takes l - 1 additions and a division; what is fixed once training is over (the root of BatchNorm's running variance) is free.
+"""
+
+from math import prod as elements
+
+from archcalc.errors import ShapeError
+from archcalc.formula import exact, formula, prod
+from archcalc.ops.base import Kept, Op, View, Weightless, need_rank, undivided
+from archcalc.ops.fields import Count, Flag, OptionalReal, OptionalTail, Positive, Real
+from archcalc.shape import Shape
+
+STATISTIC_BYTES = 4  # means and deviations are kept in float32, also where the activations are of 16 bits
+
+
+@formula
+def channel_params(c: int, affine: int) -> int:
+    """A learned scale and a learned shift for each channel."""
+    return 2 * c * affine
+
+
+@formula
+def running_statistics(c: int) -> int:
+    """A running mean and a running variance for each channel, and the number of batches seen."""
+    return 2 * c + 1
+
+
+@formula
+def fixed_norm_work(y: Shape, affine: int) -> int:
+    """Subtract the mean, divide by the deviation; multiply by the scale, add the shift."""
+    return (2 + 2 * affine) * prod(y)
+
+
+@formula
+def norm_work(y: Shape, rows: int, affine: int, bias: int) -> int:
+    """Mean 1, differences 1, squares 1, their mean 1, division 1; per row the small number added and the root; scale and shift."""
+    return (5 + affine + bias) * prod(y) + 2 * rows
+
+
+@formula
+def row_params(row: tuple[int, ...], affine: int, bias: int) -> int:
+    """A learned scale and a learned shift for each element of a row."""
+    return prod(row) * (affine + bias)
+
+
+@formula
+def row_count(y: Shape, row: tuple[int, ...]) -> int:
+    """Rows that are normalised each by itself."""
+    return exact(prod(y), prod(row))
+
+
+@formula
+def group_count(n: int, g: int) -> int:
+    """Groups of channels in the batch, each normalised by itself."""
+    return n * g
+
+
+@formula
+def response_norm_work(y: Shape, k: int) -> int:
+    """A square; k - 1 additions across channels; times alpha/k, plus the constant, to the power beta; the division."""
+    return (k + 4) * prod(y)
+
+
+class _Norm(Op, frozen=True):
+    """Takes off a mean and divides by a deviation; the shape stays."""
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return 0
+
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
+    def window(self, x: Shape) -> View:
+        return None
+
+    def neurons(self, x: Shape, y: Shape) -> int:
+        return 0  # scales and shifts belong to the units of the layer before
+
+    def connections(self, x: Shape, y: Shape) -> int:
+        return 0
+
+
+class _BatchNorm(_Norm, frozen=True):
+    """Normalises each channel over the batch: in training by its own statistics, in evaluation by the running ones."""
+
+    short = "bn"
+    eps: Positive = 1e-5
+    momentum: OptionalReal = 0.1
+    affine: Flag = True
+    track_running_stats: Flag = True
+
+    def params(self, x: Shape) -> int:
+        return channel_params(c=x.c, affine=self.affine)
+
+    def buffers(self, x: Shape) -> int:
+        return running_statistics(c=x.c) if self.track_running_stats else 0
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        if self.track_running_stats:
+            return fixed_norm_work(y=y, affine=self.affine)
+        return norm_work(y=y, rows=x.c, affine=self.affine, bias=self.affine)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        return (Kept("input", x.elements), Kept("mean", x.c, STATISTIC_BYTES), Kept("deviation", x.c, STATISTIC_BYTES))
+
+
+class BatchNorm1d(_BatchNorm, frozen=True):
+    """Batch normalisation of features (N, C) or sequences (N, C, L); fields as in torch.nn.BatchNorm1d."""
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 2, 3)
+        return x
+
+
+class BatchNorm2d(_BatchNorm, frozen=True):
+    """Batch normalisation of feature maps (N, C, H, W) (Ioffe and Szegedy 2015); fields as in torch.nn.BatchNorm2d."""
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 4)
+        return x
+
+
+class LayerNorm(_Norm, frozen=True):
+    """Normalises the last dimensions of each image by themselves (Ba et al. 2016); fields as in torch.nn.LayerNorm.
+
+    ``normalized_shape`` names those dimensions; left out, it is everything but the batch.
+    """
+
+    short = "ln"
+    normalized_shape: OptionalTail = None
+    eps: Positive = 1e-5
+    elementwise_affine: Flag = True
+    bias: Flag = True
+
+    def _row(self, x: Shape) -> tuple[int, ...]:
+        return x[1:] if self.normalized_shape is None else self.normalized_shape
+
+    def output(self, x: Shape) -> Shape:
+        row = self._row(x)
+        if row != x[1:][-len(row) :]:
+            sizes = "x".join(map(str, row))
+            raise ShapeError(
+                "E106",
+                f"LayerNorm normalises {sizes}, but its input is {x}, which does not end so",
+                help=f"leave normalized_shape out: it is then {list(x[1:])}",
+            )
+        return x
+
+    def params(self, x: Shape) -> int:
+        return row_params(row=self._row(x), affine=self.elementwise_affine, bias=self.bias and self.elementwise_affine)
+
+    def buffers(self, x: Shape) -> int:
+        return 0
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        rows = row_count(y=y, row=self._row(x))
+        return norm_work(y=y, rows=rows, affine=self.elementwise_affine, bias=self.bias and self.elementwise_affine)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        rows = x.elements // elements(self._row(x))
+        return (Kept("input", x.elements), Kept("mean", rows, STATISTIC_BYTES), Kept("deviation", rows, STATISTIC_BYTES))
+
+
+class GroupNorm(_Norm, frozen=True):
+    """Normalises groups of channels of each image (Wu and He 2018); fields as in torch.nn.GroupNorm."""
+
+    short = "gn"
+    num_groups: Count
+    eps: Positive = 1e-5
+    affine: Flag = True
+
+    def output(self, x: Shape) -> Shape:
+        if x.c % self.num_groups:
+            raise ShapeError("E103", undivided(x.c, "channels", self.num_groups), help=f"num_groups must divide {x.c}")
+        return x
+
+    def params(self, x: Shape) -> int:
+        return channel_params(c=x.c, affine=self.affine)
+
+    def buffers(self, x: Shape) -> int:
+        return 0
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return norm_work(y=y, rows=group_count(n=x.n, g=self.num_groups), affine=self.affine, bias=self.affine)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        groups = x.n * self.num_groups
+        return (Kept("input", x.elements), Kept("mean", groups, STATISTIC_BYTES), Kept("deviation", groups, STATISTIC_BYTES))
+
+
+class LocalResponseNorm(Weightless, frozen=True):
+    """x / (k + alpha/size * sum of x^2 over ``size`` channels)^beta; fields as in torch.nn.LocalResponseNorm.
+
+    PyTorch divides alpha by size; Krizhevsky et al. 2012 (section 3.3) do not: their alpha of 1e-4 at size 5 is 5e-4 here.
+    """
+
+    short = "lrn"
+    size: Count
+    alpha: Real = 1e-4
+    beta: Real = 0.75
+    k: Real = 1.0
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 3, 4, 5)
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return response_norm_work(y=y, k=self.size)
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        # The squares are padded with size - 1 channels of zeros before they are averaged.
+        squares = x.elements // x.c * (x.c + self.size - 1)
+        return (Kept("input", x.elements), Kept("squares", squares), Kept("base", x.elements), Kept("denominator", x.elements))
+
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
+    def window(self, x: Shape) -> View:
+        return None

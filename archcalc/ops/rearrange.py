@@ -1,0 +1,153 @@
+"""Operators that move numbers and reckon none: flattening, padding, dropping out, shuffling channels."""
+
+from typing import ClassVar
+
+from archcalc.errors import ShapeError
+from archcalc.formula import formula, prod
+from archcalc.ops.base import Kept, View, Weightless, Window, dimension, need_rank, undivided
+from archcalc.ops.fields import Count, Flag, Index, PairSides, Ratio
+from archcalc.ops.window import sides, slide
+from archcalc.shape import Shape
+
+MASK_BYTES = 1  # a bool
+
+
+@formula
+def flattened(x_image: tuple[int, ...]) -> int:
+    """All that is flattened, in one row."""
+    return prod(x_image)
+
+
+@formula
+def padded_size(i: int, p_start: int, p_end: int) -> int:
+    """Size of an axis with what is added to its ends."""
+    return i + p_start + p_end
+
+
+class _Rearrangement(Weightless, frozen=True):
+    """Moves numbers; no arithmetic, and nothing that a derivative would need."""
+
+    def elementwise(self, x: Shape, y: Shape) -> int:
+        return 0
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        return ()
+
+    def aliases(self, training: bool = True) -> bool:
+        return False
+
+    def window(self, x: Shape) -> View:
+        return None
+
+
+class Flatten(_Rearrangement, frozen=True):
+    """Makes one of dimensions start_dim to end_dim, by default (N, C, H, W) -> (N, C*H*W); fields as in torch.nn.Flatten."""
+
+    short = "flatten"
+    start_dim: Index = 1
+    end_dim: Index = -1
+
+    def output(self, x: Shape) -> Shape:
+        start, end = dimension(self, x, "start_dim", self.start_dim), dimension(self, x, "end_dim", self.end_dim)
+        if not 0 < start <= end:
+            raise ShapeError(
+                "E107",
+                f"Flatten from dimension {start} to {end} of {x}: it must start at 1 or later (0 is the batch) and end no earlier",
+                help="without arguments it flattens all but the batch",
+            )
+        return Shape((*x[:start], flattened(x_image=x[start : end + 1]), *x[end + 1 :]))
+
+    def aliases(self, training: bool = True) -> bool:
+        return True
+
+
+class Identity(_Rearrangement, frozen=True):
+    """What came in; as torch.nn.Identity."""
+
+    short = "identity"
+
+    def output(self, x: Shape) -> Shape:
+        return x
+
+    def aliases(self, training: bool = True) -> bool:
+        return True
+
+
+class Dropout(_Rearrangement, frozen=True):
+    """In training, zeroes each number with probability p and divides the rest by 1 - p; in evaluation, what came in.
+
+    Fields as in torch.nn.Dropout.
+    """
+
+    short = "dropout"
+    p: Ratio = 0.5
+    inplace: Flag = False
+
+    def output(self, x: Shape) -> Shape:
+        return x
+
+    def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        if self.p == 0:
+            return ()
+        if self.p == 1:  # PyTorch multiplies by a single zero then
+            return (Kept("zero", 1),)
+        # CUDA has a kernel that keeps a bool mask, but not one that works in place; otherwise the noise is kept as numbers.
+        if rules == "cuda" and not self.inplace:
+            return (Kept("mask", x.elements, MASK_BYTES),)
+        return (Kept("noise", x.elements),)
+
+    def aliases(self, training: bool = True) -> bool:
+        return self.inplace or self.p == 0 or not training
+
+
+class ZeroPad2d(_Rearrangement, frozen=True):
+    """Zeros around a feature map: a number, [height, width], or [top, bottom, left, right].
+
+    NOT torch.nn.ZeroPad2d's order, which is left, right, top, bottom: here all paddings are in one order, that of convolutions.
+    """
+
+    short = "pad"
+    padding: PairSides
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 4)
+        ends = sides(self.padding, x.axes, (1, 1), (1, 1))
+        return x.with_axes(x.c, tuple(padded_size(i, start, end) for i, (start, end) in zip(x.axes, ends, strict=True)))
+
+    def window(self, x: Shape) -> View:
+        return tuple(Window(k=1, p=start) for start, _ in sides(self.padding, x.axes, (1, 1), (1, 1)))
+
+
+class ChannelShuffle(_Rearrangement, frozen=True):
+    """Deals the channels of each group out to all groups (Zhang et al. 2018, ShuffleNet); fields as in torch.nn.ChannelShuffle."""
+
+    short = "shuffle"
+    groups: Count
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 3, 4, 5)
+        if x.c % self.groups:
+            raise ShapeError("E103", undivided(x.c, "channels", self.groups), help=f"groups must divide {x.c}")
+        return x
+
+
+class ShortcutA(_Rearrangement, frozen=True):
+    """ResNet's shortcut without parameters, option A (He et al. 2015): every stride-th pixel, and channels of zeros behind."""
+
+    short = "shortcut"
+    out_channels: Count
+    stride: Count = 1
+    _pixel: ClassVar[tuple[int, ...]] = (1, 1)
+
+    def output(self, x: Shape) -> Shape:
+        need_rank(self, x, 4)
+        if self.out_channels < x.c:
+            raise ShapeError(
+                "E106",
+                f"ShortcutA adds channels of zeros, but out_channels {self.out_channels} is less than the {x.c} of its input",
+                help="a 1x1 convolution can lessen channels",
+            )
+        return x.with_axes(self.out_channels, slide(x.axes, self._pixel, (self.stride, self.stride), (0, 0)))
+
+    def window(self, x: Shape) -> View:
+        return (Window(k=1, s=self.stride),) * 2

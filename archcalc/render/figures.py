@@ -1,0 +1,95 @@
+"""Numbers, sizes and names as people read them: thousands apart, bytes in one unit, nothing that a terminal would obey."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+BYTE_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_MOST_DIGITS = 10**7  # a unit is large enough when the column's largest number has at most seven digits in it
+
+
+def plain(text: str) -> str:
+    r"""Return the text with every control character, terminal escape and lone surrogate spelt out.
+
+    >>> plain("conv\x1b[31m")
+    'conv\\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def count(number: int) -> str:
+    """Return a whole number with its thousands apart, never abbreviated.
+
+    >>> count(62378344)
+    '62,378,344'
+    """
+    return f"{number:,}"
+
+
+def sizes(shape: Iterable[int]) -> str:
+    """Return sizes the way papers print a feature map.
+
+    >>> sizes((96, 55, 55))
+    '96x55x55'
+    """
+    return "x".join(map(str, shape))
+
+
+def axes(value: Any) -> str:
+    """Return a number that may differ along the axes: one number, or one for each.
+
+    >>> axes(11), axes((3, 7)), axes(0.5), axes((None, 2))
+    ('11', '3x7', '0.5', '?x2')
+    """
+    if isinstance(value, (tuple, list)):
+        return "x".join(axes(one) for one in value)
+    return "?" if value is None else count(value) if isinstance(value, int) else f"{value:g}"
+
+
+def byte_unit(numbers: Iterable[int]) -> str:
+    """Return the unit for a column of bytes: KiB, and a larger one only where seven digits of it would not do."""
+    largest = max(numbers, default=0)
+    return next((unit for unit, size in BYTE_UNITS.items() if largest < _MOST_DIGITS * size), "GiB")
+
+
+def in_unit(number: int, size: int) -> str:
+    """Return bytes in a unit, to one decimal; what is there but rounds to nothing says so.
+
+    >>> in_unit(1161600, 1024), in_unit(0, 1024), in_unit(40, 1024)
+    ('1,134.4', '0.0', '<0.1')
+    """
+    text = f"{number / size:,.1f}"
+    return "<0.1" if text == "0.0" and number else text
+
+
+def percent(share: float) -> str:
+    """Return a part of a hundred, to one decimal.
+
+    >>> percent(60.5), percent(0.0), percent(0.01)
+    ('60.5', '0.0', '<0.1')
+    """
+    text = f"{share:.1f}"
+    return "<0.1" if text == "0.0" and share else text
+
+
+def _flag(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "name": plain,
+    "text": plain,
+    "sizes": sizes,
+    "count": count,
+    "axes": axes,
+    "percent": percent,
+    "flag": _flag,
+}
+
+
+def shown(kind: str, value: Any) -> str:
+    """Return a cell of this kind as text; nothing is an empty text, and a text in a column of numbers stays one."""
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, str) else _SHOWN[kind](value)

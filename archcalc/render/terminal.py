@@ -1,0 +1,164 @@
+"""Screens: how wide one is, whether it has colours, and a table laid out on it without ever cutting a digit."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from archcalc.render.tables import ESSENTIAL, Table, Texts, texts
+
+GAP = "  "
+NARROWEST_NAME = 8
+STYLES = {"bold": "1", "dim": "2", "red": "1;31", "cyan": "36", "blue": "1;34"}
+
+Measure = Callable[[str], int]
+
+
+class Screen(NamedTuple):
+    """What is written to: ``width`` in cells, None where there is no edge, as in a pipe."""
+
+    width: int | None = None
+    colour: bool = False
+    terminal: bool = False
+
+    def paint(self, text: str, style: str) -> str:
+        """Return the text in a style, where the screen has any."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.colour and style and text.strip() else text
+
+
+PIPE = Screen()
+
+
+def screen(stream: Any, environ: Mapping[str, str], width: int | None = None) -> Screen:
+    """Return the screen behind a stream; ``width`` overrules what the terminal and COLUMNS say."""
+    terminal = stream.isatty()
+    forced = environ.get("FORCE_COLOR", "0") not in ("", "0")
+    dumb = environ.get("TERM", "").lower() in ("dumb", "unknown")
+    colour = not environ.get("NO_COLOR") and (forced or (terminal and not dumb))
+    if width is None and terminal:
+        columns = environ.get("COLUMNS", "")
+        width = int(columns) if columns.isdecimal() and int(columns) > 0 else _terminal_width(stream)
+    return Screen(width, colour, terminal)
+
+
+def _terminal_width(stream: Any) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def lay_out(table: Table, screen: Screen) -> str:
+    """Return the table as lines that fit the screen: whole columns are left out, the least important first, and a line says which."""
+    from rich.cells import cell_len
+
+    shown = texts(table)
+    widths = _widths(shown, cell_len)
+    kept = fitting(widths, [column.importance for column in table.columns], screen.width)
+    folded = _name_width(table, widths, kept, screen.width)
+    lines = _Lines(table, shown, widths | folded, kept, screen, cell_len)
+    left_out = [shown.headings[index] for index in range(len(table.columns)) if index not in kept]
+    notes = [*shown.notes, *([_left_out(left_out, screen)] if left_out else [])]
+    return "\n".join([*lines.head(), *lines.body(), *lines.foot(notes)]) + "\n"
+
+
+def _widths(shown: Texts, measure: Measure) -> dict[int, int]:
+    """Return the cells that each column needs."""
+    lines = [shown.headings, *shown.rows, *([shown.totals] if shown.totals else [])]
+    return {index: max(map(measure, column)) for index, column in enumerate(zip(*lines, strict=True))}
+
+
+def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | None) -> tuple[int, ...]:
+    """Return the columns that fit, in their order: the least important go first, the later of two equals before the earlier."""
+    kept = list(widths)
+    while limit is not None and len(kept) > 1 and _total(widths, kept) > limit:
+        least = min(kept, key=lambda index: (importances[index], -index))
+        others = [index for index in kept if importances[index] < ESSENTIAL]
+        if importances[least] >= ESSENTIAL or len(others) == 1:
+            break  # one figure beside the name is the least that makes a table
+        kept.remove(least)
+    return tuple(kept)
+
+
+def _total(widths: Mapping[int, int], kept: Sequence[int]) -> int:
+    return sum(widths[index] for index in kept) + len(GAP) * (len(kept) - 1)
+
+
+def _name_width(table: Table, widths: Mapping[int, int], kept: Sequence[int], limit: int | None) -> dict[int, int]:
+    """Return the narrower width of the name column where even the fewest columns do not fit: names fold, digits never do."""
+    if limit is None or _total(widths, kept) <= limit:
+        return {}
+    names = [index for index in kept if table.columns[index].kind == "name"]
+    return {index: max(NARROWEST_NAME, widths[index] - (_total(widths, kept) - limit)) for index in names[:1]}
+
+
+def _left_out(headings: list[str], screen: Screen) -> str:
+    columns = "1 column" if len(headings) == 1 else f"{len(headings)} columns"
+    return f"{columns} left out to fit {screen.width}: {', '.join(headings)}; a wider terminal, --columns, or a pipe (| less -S) shows them"
+
+
+class _Lines:
+    """The lines of one table on one screen."""
+
+    def __init__(self, table: Table, shown: Texts, widths: Mapping[int, int], kept: Sequence[int], screen: Screen, measure: Measure):
+        self.table, self.shown, self.kept, self.screen, self.measure = table, shown, kept, screen, measure
+        marked = {index for index in kept if any("*" in row[index] for row in shown.rows) and table.columns[index].right}
+        self.marked = marked
+        self.widths = {index: widths[index] for index in kept}
+
+    def head(self) -> list[str]:
+        title = [self.screen.paint(line, "bold") for line in fold(self.shown.title, self.screen.width, self.measure)]
+        return [*title, *([""] if title else []), *self.row(self.shown.headings, lambda text: "bold"), *self.rule()]
+
+    def body(self) -> list[str]:
+        lines = []
+        for index, row in enumerate(self.shown.rows):
+            if index in self.table.breaks:
+                lines.append("")
+            lines += self.row(row, lambda text: "dim" if text in ("0", "0.0") else "")
+        return lines
+
+    def foot(self, notes: list[str]) -> list[str]:
+        totals = [] if self.shown.totals is None else [*self.rule(), *self.row(self.shown.totals, lambda text: "bold")]
+        folded = [line for note in notes for line in fold(note, self.screen.width, self.measure)]
+        return [*totals, *([""] if folded else []), *(self.screen.paint(line, "dim") for line in folded)]
+
+    def rule(self) -> list[str]:
+        # ASCII: the box characters are two cells wide on Korean, Japanese and Chinese terminals.
+        return [self.screen.paint(GAP.join("-" * width for width in self.widths.values()), "dim")] if self.screen.terminal else []
+
+    def row(self, cells: Sequence[str], style: Callable[[str], str]) -> list[str]:
+        """Return the lines of one row: one, or as many as its name folds into."""
+        columns = [fold(cells[index], self.widths[index], self.measure) if self._folds(index) else [cells[index]] for index in self.kept]
+        lines = []
+        for number in range(max(map(len, columns))):
+            parts = [column[number] if number < len(column) else "" for column in columns]
+            padded = [self.screen.paint(self._padded(index, part), style(part)) for index, part in zip(self.kept, parts, strict=True)]
+            lines.append(GAP.join(padded).rstrip())
+        return lines
+
+    def _folds(self, index: int) -> bool:
+        return self.table.columns[index].kind == "name"
+
+    def _padded(self, index: int, text: str) -> str:
+        space = " " * (self.widths[index] - self.measure(text))
+        return space + text if self.table.columns[index].right else text + space
+
+
+def fold(text: str, width: int | None, measure: Measure) -> list[str]:
+    """Return the text in lines of at most so many cells, broken behind a space or a dot where there is one; none for no text."""
+    lines = []
+    while width is not None and measure(text) > width:
+        end = cut = 0
+        cells = 0
+        for position, character in enumerate(text):
+            cells += measure(character)
+            if cells > width and position:
+                break
+            cut = position + 1
+            if character in " ." and cells >= width // 3:
+                end = cut
+        if text[cut] == " ":
+            end = cut
+        lines.append(text[: end or cut].rstrip(" "))
+        text = text[end or cut :].lstrip(" ")
+    return [*lines, text] if text else lines

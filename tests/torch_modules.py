@@ -1,0 +1,206 @@
+"""For each operator the module of torch.nn that it stands for, written out by hand: the oracle of test_ops."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from archcalc.ops import Op
+from archcalc.ops import activation as act
+from archcalc.ops import conv, lenet, linear, merge, norm, pool, rearrange, resize
+from archcalc.shape import Shape
+
+
+def module(op: Op, x: Shape | tuple[Shape, ...]) -> nn.Module:
+    """The module that does what ``op`` says, for an input of shape ``x`` (of a merge: for such inputs)."""
+    return MODULES[type(op)](op, x)
+
+
+class Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., torch.Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *x: torch.Tensor) -> torch.Tensor:
+        return self.function(*x)
+
+
+class PadFirst(nn.Module):
+    """Pads a copy, then does the rest. ``ends`` are (before, after) for each axis, the first axis first."""
+
+    def __init__(self, ends: list[tuple[int, int]], rest: nn.Module, value: float = 0.0):
+        super().__init__()
+        self.sides = [side for pair in reversed(ends) for side in pair]  # torch counts axes from the last
+        self.rest = rest
+        self.value = value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rest(F.pad(x, self.sides, value=self.value))
+
+
+def ends_of(padding, axes, kernel, stride, dilation) -> list[tuple[int, int]]:
+    """What is padded before and after each axis, worked out without archcalc."""
+    if padding == "same":
+        ends = []
+        for i, k, s, d in zip(axes, kernel, stride, dilation, strict=True):
+            outputs = len(range(0, i, s))
+            total = max(0, (outputs - 1) * s + (k - 1) * d + 1 - i)
+            ends.append((total // 2, total - total // 2))
+        return ends
+    if len(padding) == len(axes):
+        return [(p, p) for p in padding]
+    return [(padding[2 * axis], padding[2 * axis + 1]) for axis in range(len(axes))]
+
+
+def with_padding(op, x: Shape, dilation, build: Callable[[tuple[int, ...]], nn.Module], value: float = 0.0) -> nn.Module:
+    """``build`` with the padding that both ends have in common, after a copy with what one end has more."""
+    ends = ends_of(op.padding, x[2:], op.kernel_size, op.stride or op.kernel_size, dilation)
+    common = tuple(min(pair) for pair in ends)
+    rest = build(common)
+    if all(start == end for start, end in ends):
+        return rest
+    return PadFirst([(start - p, end - p) for (start, end), p in zip(ends, common, strict=True)], rest, value)
+
+
+def convolution(cls) -> Callable[[Op, Shape], nn.Module]:
+    def build(op, x: Shape) -> nn.Module:
+        def with_common(p: tuple[int, ...]) -> nn.Module:
+            return cls(x[1], op.out_channels, op.kernel_size, op.stride, p, op.dilation, op.groups, op.bias, op.padding_mode)
+
+        if op.padding == "same" and set(op.stride) == {1}:  # which torch has itself
+            return with_common("same")
+        return with_padding(op, x, op.dilation, with_common)
+
+    return build
+
+
+def max_pool(op, x: Shape) -> nn.Module:
+    return with_padding(
+        op, x, op.dilation, lambda p: nn.MaxPool2d(op.kernel_size, op.stride, p, op.dilation, ceil_mode=op.ceil_mode), -float("inf")
+    )
+
+
+def avg_pool(op, x: Shape) -> nn.Module:
+    return with_padding(
+        op,
+        x,
+        (1, 1),
+        lambda p: nn.AvgPool2d(op.kernel_size, op.stride, p, op.ceil_mode, op.count_include_pad, op.divisor_override),
+    )
+
+
+class Subsample(nn.Module):
+    """LeNet-5's S layers: the sum of each field, times a coefficient, plus a bias."""
+
+    def __init__(self, maps: int, kernel_size, stride):
+        super().__init__()
+        self.coefficient = nn.Parameter(torch.ones(maps, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, self.kernel_size, self.stride, divisor_override=1) * self.coefficient + self.bias
+
+
+class TableConv2d(nn.Module):
+    """LeNet-5's C3: each output map is a convolution of the maps that the table lists for it."""
+
+    def __init__(self, op, x: Shape):
+        super().__init__()
+        self.table = [list(row) for row in op.table]
+        self.maps = nn.ModuleList(
+            convolution(nn.Conv2d)(conv.Conv2d(1, op.kernel_size, op.stride, op.padding, bias=False), Shape((x.n, len(row), *x.axes)))
+            for row in self.table
+        )
+        self.bias = nn.Parameter(torch.zeros(len(self.table), 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([convolve(x[:, row]) for convolve, row in zip(self.maps, self.table, strict=True)], dim=1) + self.bias
+
+
+class Centres(nn.Module):
+    """LeNet-5's output: squared distances to fixed centres."""
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.register_buffer("centres", torch.ones(classes, features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x[:, None] - self.centres).square().sum(dim=2)
+
+
+def zero_pad(op, x: Shape) -> nn.Module:
+    (top, bottom), (left, right) = ends_of(op.padding, x[2:], (1, 1), (1, 1), (1, 1))
+    return nn.ZeroPad2d((left, right, top, bottom))
+
+
+def shortcut_a(op, x: Shape) -> nn.Module:
+    return Function(lambda x: F.pad(x[:, :, :: op.stride, :: op.stride], (0, 0, 0, 0, 0, op.out_channels - x.shape[1])))
+
+
+def layer_norm(op, x: Shape) -> nn.Module:
+    return nn.LayerNorm(op.normalized_shape or tuple(x[1:]), op.eps, op.elementwise_affine, op.bias)
+
+
+def in_turn(function) -> Callable[..., nn.Module]:
+    """A function of two tensors, applied to the first two, then to what came out and the third, and so on."""
+
+    def fold(*x: torch.Tensor) -> torch.Tensor:
+        result = x[0]
+        for other in x[1:]:
+            result = function(result, other)
+        return result
+
+    return lambda op, x: Function(fold)
+
+
+MODULES: dict[type[Op], Callable[..., nn.Module]] = {
+    conv.Conv1d: convolution(nn.Conv1d),
+    conv.Conv2d: convolution(nn.Conv2d),
+    conv.Conv3d: convolution(nn.Conv3d),
+    conv.ConvTranspose2d: lambda op, x: nn.ConvTranspose2d(
+        x[1], op.out_channels, op.kernel_size, op.stride, op.padding, op.output_padding, op.groups, op.bias, op.dilation
+    ),
+    linear.Linear: lambda op, x: nn.Linear(x[1], op.out_features, op.bias),
+    pool.MaxPool2d: max_pool,
+    pool.AvgPool2d: avg_pool,
+    pool.AdaptiveAvgPool2d: lambda op, x: nn.AdaptiveAvgPool2d(op.output_size),
+    pool.AdaptiveMaxPool2d: lambda op, x: nn.AdaptiveMaxPool2d(op.output_size),
+    pool.GlobalAvgPool2d: lambda op, x: Function(lambda x: x.mean((2, 3), keepdim=True)),
+    norm.BatchNorm1d: lambda op, x: nn.BatchNorm1d(x[1], op.eps, op.momentum, op.affine, op.track_running_stats),
+    norm.BatchNorm2d: lambda op, x: nn.BatchNorm2d(x[1], op.eps, op.momentum, op.affine, op.track_running_stats),
+    norm.LayerNorm: layer_norm,
+    norm.GroupNorm: lambda op, x: nn.GroupNorm(op.num_groups, x[1], op.eps, op.affine),
+    norm.LocalResponseNorm: lambda op, x: nn.LocalResponseNorm(op.size, op.alpha, op.beta, op.k),
+    act.ReLU: lambda op, x: nn.ReLU(op.inplace),
+    act.ReLU6: lambda op, x: nn.ReLU6(op.inplace),
+    act.LeakyReLU: lambda op, x: nn.LeakyReLU(op.negative_slope, op.inplace),
+    act.PReLU: lambda op, x: nn.PReLU(op.num_parameters, op.init),
+    act.ELU: lambda op, x: nn.ELU(op.alpha, op.inplace),
+    act.GELU: lambda op, x: nn.GELU(op.approximate),
+    act.SiLU: lambda op, x: nn.SiLU(op.inplace),
+    act.Hardswish: lambda op, x: nn.Hardswish(op.inplace),
+    act.Hardsigmoid: lambda op, x: nn.Hardsigmoid(op.inplace),
+    act.Sigmoid: lambda op, x: nn.Sigmoid(),
+    act.Tanh: lambda op, x: nn.Tanh(),
+    act.ScaledTanh: lambda op, x: Function(lambda x: 1.7159 * torch.tanh(2 / 3 * x)),
+    act.Softmax: lambda op, x: nn.Softmax(op.dim),
+    act.LogSoftmax: lambda op, x: nn.LogSoftmax(op.dim),
+    rearrange.Flatten: lambda op, x: nn.Flatten(op.start_dim, op.end_dim),
+    rearrange.Identity: lambda op, x: nn.Identity(),
+    rearrange.Dropout: lambda op, x: nn.Dropout(op.p, op.inplace),
+    rearrange.ZeroPad2d: zero_pad,
+    rearrange.ChannelShuffle: lambda op, x: nn.ChannelShuffle(op.groups),
+    rearrange.ShortcutA: shortcut_a,
+    resize.Upsample: lambda op, x: nn.Upsample(op.size, op.scale_factor, op.mode, op.align_corners),
+    resize.Resize: lambda op, x: Function(lambda x: F.interpolate(x, op.size, mode=op.mode)),
+    merge.Add: in_turn(torch.add),
+    merge.Multiply: in_turn(torch.mul),
+    merge.Concat: lambda op, x: Function(lambda *x: torch.cat(x, dim=1)),
+    lenet.TrainableSubsample2d: lambda op, x: Subsample(x[1], op.kernel_size, op.stride or op.kernel_size),
+    lenet.ConnectedConv2d: TableConv2d,
+    lenet.RBF: lambda op, x: Centres(x[1], op.out_features),
+}
