@@ -210,8 +210,9 @@ class _Letters(_Printer):
         if letter in TENSOR_AXES:
             known = TENSOR_AXES[letter]
             return known[next(iter(known)) if count is None else count].split("*")
-        if letter == "c":  # of each branch
-            return ["c_1", "...", "c_b"] if count is None else [f"c_{number}" for number in range(1, count + 1)]
+        if letter in ("c", "e"):  # one for each of b branches
+            numbers = ("1", "...", "b") if count is None else range(1, count + 1)
+            return [number if number == "..." else f"{letter}_{number}" for number in map(str, numbers)]
         return [letter + axis for axis in AXES[count or 2]]
 
     def is_one(self, node: Any) -> bool:

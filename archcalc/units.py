@@ -19,8 +19,9 @@ _HALF_UNITS = frozenset(("k", "m", "g", "t", "ki", "mi", "gi", "ti"))
 # Thousands by comma or underscore, or no grouping at all; the exponent is short, so that a small text stays a small number.
 _WHOLE = r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
 _NUMBER = _WHOLE + r"(?:\.(?P<fraction>[0-9]+))?"
-_FIGURE = re.compile(_NUMBER + r"(?:[eE](?P<exponent>[+-]?[0-9]{1,2})| ?(?P<scale>[kKMGBT]))?")
-_BYTES = re.compile(_NUMBER + r" ?(?P<unit>[A-Za-z]*)")
+# Texts, which the re module compiles when they are first needed: a spec's own figures are mostly plain digits.
+_FIGURE = _NUMBER + r"(?:[eE](?P<exponent>[+-]?[0-9]{1,2})| ?(?P<scale>[kKMGBT]))?"
+_BYTES = _NUMBER + r" ?(?P<unit>[A-Za-z]*)"
 _LONGEST = 64
 
 
@@ -48,6 +49,8 @@ def parse_figure(figure: str | int) -> Figure:
     """Return what ``7.0M``, ``1.8e9``, ``62,378,344`` or a whole number claims; K, M, G (or B) and T are powers of 1000."""
     if isinstance(figure, int) and 0 <= figure < 10**_LONGEST:
         return Figure(str(figure), figure, 0)
+    if isinstance(figure, str) and len(figure) <= _LONGEST and figure.isascii() and figure.isdigit():
+        return Figure(figure, int(figure), 0)
     match = _matched(_FIGURE, figure) if isinstance(figure, str) else None
     if match is None:
         shown = _shown(figure) if isinstance(figure, str) else "a number below zero or beyond reason"
@@ -76,9 +79,9 @@ def _bytes_help(match: re.Match[str] | None) -> str:
     return f"write {number}{letter}iB (powers of 1024) or {number}{letter}B (powers of 1000)"
 
 
-def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+def _matched(pattern: str, text: str) -> re.Match[str] | None:
     text = text.strip()
-    return pattern.fullmatch(text) if len(text) <= _LONGEST else None
+    return re.fullmatch(pattern, text) if len(text) <= _LONGEST else None
 
 
 def _digits(match: re.Match[str]) -> tuple[int, int]:

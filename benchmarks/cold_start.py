@@ -42,6 +42,7 @@ FLOOR = Case("python -c 'import click, yaml, json'", (sys.executable, "-c", "imp
 OURS = Case("archcalc summary densenet201 --format json", (ARCHCALC, "summary", "densenet201", "--format", "json"), 3.0)
 PEER = Case("torchinfo, DenseNet-201", (sys.executable, "-c", TORCHINFO), every=5)
 PEER_AT_LEAST = 20.0  # times as long as ours
+NOISY = 0.25  # middle half over median: from here on a verdict is worth little
 
 CASES = (
     Case("python -c pass", (sys.executable, "-c", "pass")),
@@ -97,18 +98,32 @@ def times_as_long(times: Mapping[str, list[float]]) -> float:
     return median(times[PEER.name]) / median(times[OURS.name])
 
 
+def middle_half(seconds: list[float]) -> tuple[float, float]:
+    """First and third quartile."""
+    if len(seconds) == 1:
+        return seconds[0], seconds[0]
+    low, _, high = quantiles(seconds, n=4, method="inclusive")
+    return low, high
+
+
+def noisy(times: Mapping[str, list[float]]) -> list[str]:
+    """The cases whose times spread too far to be judged by."""
+    spread = {name: middle_half(found) for name, found in times.items()}
+    return [name for name, (low, high) in spread.items() if high - low > NOISY * median(times[name])]
+
+
 def table(cases: tuple[Case, ...], times: Mapping[str, list[float]]) -> str:
     """One line per case: median and middle half in milliseconds, ratio to the floor, limit."""
     floor = median(times[FLOOR.name])
-    lines = [f"{'':44}{'runs':>5}{'median':>10}{'middle half':>18}{'ratio':>8}{'limit':>7}"]
+    lines = [f"{'':44}{'runs':>5}{'median':>12}{'middle half':>20}{'ratio':>8}{'limit':>7}"]
     for case in cases:
-        middle = median(times[case.name])
-        low, _, high = quantiles(times[case.name], n=4, method="inclusive") if len(times[case.name]) > 1 else [middle] * 3
+        middle, (low, high) = median(times[case.name]), middle_half(times[case.name])
         spread = f"{low * 1e3:.1f} to {high * 1e3:.1f}"
         limit = "" if case.at_most is None else f"{case.at_most:.1f}"
-        lines.append(f"{case.name:44}{len(times[case.name]):5}{middle * 1e3:7.1f} ms{spread:>18}{middle / floor:8.2f}{limit:>7}")
+        lines.append(f"{case.name:44}{len(times[case.name]):5}{middle * 1e3:9.1f} ms{spread:>20}{middle / floor:8.2f}{limit:>7}")
     if PEER in cases:
         lines.append(f"torchinfo takes {times_as_long(times):.1f} times as long as archcalc (at least {PEER_AT_LEAST:.0f})")
+    lines += [f"noisy, run again on a quiet machine: {name}" for name in noisy(times)]
     return "\n".join(lines)
 
 

@@ -192,3 +192,8 @@ def test_the_benchmark_breaks_on_each_limit(cold_start: ModuleType, scale: float
     times = {case.name: [0.03 * scale * case.at_most] if case.at_most else [0.03] for case in cold_start.CASES}
     times[cold_start.PEER.name] = [0.03 * 3.0 * scale * cold_start.PEER_AT_LEAST / scale**2]
     assert len(cold_start.broken(cold_start.CASES, times)) == sentences
+
+
+def test_the_benchmark_says_when_the_machine_was_busy(cold_start: ModuleType) -> None:
+    quiet, one_hiccup, busy = [1.0, 1.01, 1.02, 1.03, 1.04], [1.0, 1.0, 1.0, 1.0, 9.0], [1.0, 5.0, 5.2, 10.0, 10.4]
+    assert cold_start.noisy({"quiet": quiet, "one hiccup": one_hiccup, "busy": busy, "single": [1.0]}) == ["busy"]

@@ -1,19 +1,339 @@
-"""Every operator against PyTorch: one table of cases, one test for each question that an operator answers."""
+"""Every operator against PyTorch: one table of cases (op_cases), one test for each question that an operator answers."""
 
+import inspect
 from fractions import Fraction
-from math import prod
-from typing import Any, NamedTuple
+from math import ceil, floor, gcd
 
 import pytest
 import torch
-from hypothesis import assume, given
-from hypothesis import strategies as st
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.errors import ArchcalcError, ArgumentError, ShapeError
-from archcalc.ops import OPS, Input, Op, Window
-from archcalc.ops.activation import *  # noqa: F403
-from archcalc.ops.activation import ELU, GELU, LeakyReLU, LogSoftmax, PReLU, ReLU, ReLU6, Softmax
+from archcalc.formula import Derived, Given, text
+from archcalc.ops import OPS, Input, Kept, Op, Window
+from archcalc.ops.base import WHOLE, required
 from archcalc.shape import Shape
+from tests.op_cases import CASES, Case, ops
+from tests.torch_modules import MODULES, module
+
+# torch warns of the copy that archcalc counts.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def network(case: Case, training: bool = False) -> nn.Module:
+    torch.manual_seed(0)
+    return module(case.op, case.x).train(training)
+
+
+def tensors(case: Case) -> list[torch.Tensor]:
+    """Random inputs that no parameter or leaf stands behind, so that even an operator in place may have them."""
+    torch.manual_seed(1)
+    return [torch.randn(tuple(shape), requires_grad=True).clone() for shape in case.inputs]
+
+
+def test_every_operator_has_a_case_and_a_module():
+    assert {type(case.op) for case in CASES} == set(OPS.values()) == set(MODULES)
+
+
+def test_every_name_is_the_classes_own():
+    assert all(name == op.__name__ for name, op in OPS.items())
+
+
+@each_case
+def test_output(case):
+    assert tuple(network(case)(*tensors(case)).shape) == case.y
+
+
+@each_case
+def test_params(case):
+    assert sum(p.numel() for p in network(case).parameters()) == case.op.params(case.x)
+
+
+@each_case
+def test_buffers(case):
+    assert sum(b.numel() for b in network(case).buffers()) == case.op.buffers(case.x)
+
+
+@each_case
+def test_macs(case):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(case)(*tensors(case))
+    assert counter.get_total_flops() == 2 * case.op.macs(case.x, case.y)
+
+
+def storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@each_case
+def test_kept(case):
+    """Autograd's saved tensors, each storage once, as (whose, bytes)."""
+    net, x = network(case, training=True), tensors(case)
+    ours = {storage(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    owners = {storage(tensor): f"input {number}" for number, tensor in enumerate(x)}
+    saved: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        saved[storage(tensor)] = tensor  # which also keeps it alive, and its address its own
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = net(*x)
+    owners |= {storage(y): owners.get(storage(y), "output")}
+    found = [(owners.get(key, "own"), tensor.untyped_storage().nbytes()) for key, tensor in saved.items() if key not in ours]
+    assert sorted(found) == sorted(owner_and_bytes(case.op, kept) for kept in case.op.kept(case.x, case.y, "cpu"))
+
+
+def owner_and_bytes(op: Op, kept: Kept) -> tuple[str, int]:
+    """Whose storage is kept: an alias's output is its input's."""
+    owner = kept.what if kept.what.startswith("input ") or kept.what == "output" else "own"
+    if kept.what == "input" or (kept.what == "output" and op.aliases()):
+        owner = "input 0"
+    return owner, kept.elements * (kept.item_bytes or 4)
+
+
+@each_case
+def test_what_cuda_keeps_differs_only_for_dropout(case):
+    kept = {rules: case.op.kept(case.x, case.y, rules) for rules in ("cpu", "cuda")}
+    masked = isinstance(case.op, ops.Dropout) and 0 < case.op.p < 1 and not case.op.inplace
+    assert kept["cuda"] == ((Kept("mask", case.y.elements, 1),) if masked else kept["cpu"])
+
+
+@each_case
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_aliases(case, training):
+    x = tensors(case)
+    addresses = [storage(tensor) for tensor in x]  # before an operator in place could change what x is
+    assert (storage(network(case, training)(*x)) == addresses[0]) == case.op.aliases(training)
+
+
+HOLD_WEIGHTS = (ops.Conv1d, ops.Conv2d, ops.Conv3d, ops.ConvTranspose2d, ops.Linear, ops.ConnectedConv2d)
+
+
+@each_case
+def test_connections_are_the_weights_multiplied_and_the_biases_added(case):
+    op, x = case
+    if isinstance(op, HOLD_WEIGHTS):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(case)(*tensors(case))
+        biased = any(name.endswith("bias") for name, _ in network(case).named_parameters())
+        assert op.neurons(x, case.y) * case.y.n == case.y.elements
+        assert op.connections(x, case.y) * case.y.n == counter.get_total_flops() // 2 + biased * case.y.elements
+    elif not isinstance(op, (ops.TrainableSubsample2d, ops.RBF)):
+        assert (op.neurons(x, case.y), op.connections(x, case.y)) == (0, 0)
+
+
+# LeCun et al. 1998, section II.B: trainable parameters and connections; F6's and the output's connections follow from their text.
+TABLE_I = "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345".split()
+LENET5 = [
+    ("C1", ops.Conv2d(6, 5), (1, 1, 32, 32), 156, 122_304, 4_704),
+    ("S2", ops.TrainableSubsample2d(2), (1, 6, 28, 28), 12, 5_880, 1_176),
+    ("C3", ops.ConnectedConv2d([list(map(int, column)) for column in TABLE_I], 5), (1, 6, 14, 14), 1_516, 151_600, 1_600),
+    ("S4", ops.TrainableSubsample2d(2), (1, 16, 10, 10), 32, 2_000, 400),
+    ("C5", ops.Conv2d(120, 5), (1, 16, 5, 5), 48_120, 48_120, 120),
+    ("F6", ops.Linear(84), (1, 120), 10_164, 10_164, 84),
+    ("output", ops.RBF(10), (1, 84), 0, 840, 10),
+]
+
+
+@pytest.mark.parametrize(("name", "op", "x", "params", "connections", "neurons"), LENET5, ids=[row[0] for row in LENET5])
+def test_lenet5_as_printed(name, op, x, params, connections, neurons):
+    x = Shape(x)
+    y = op.output(x)
+    assert (op.params(x), op.connections(x, y), op.neurons(x, y)) == (params, connections, neurons)
+
+
+def test_lenet5_totals_as_printed():
+    sums = [(op.params(Shape(x)), op.connections(Shape(x), op.output(Shape(x)))) for _, op, x, *_ in LENET5]
+    assert tuple(map(sum, zip(*sums, strict=True))) == (60_000, 340_908)
+
+
+def seen(case: Case, axis: int) -> list[set[int]]:
+    """For each output along an axis (the others at their middle) the inputs that it depends on, found by differentiating."""
+    op = case.op
+    if isinstance(op, ops.AdaptiveMaxPool2d):  # only the largest has a derivative, but a mean sees the same
+        op = ops.AdaptiveAvgPool2d(op.output_size)
+    if isinstance(op, ops.MaxPool2d):
+        op = ops.Conv2d(1, op.kernel_size, op.steps, op.padding, op.dilation)
+    (x,) = tensors(case)
+    x = x.detach().double().requires_grad_()
+    net = module(op, case.x).double()
+    for parameter in net.parameters():
+        nn.init.uniform_(parameter, 0.1, 1)
+    y = net(x)
+    found = []
+    for position in range(y.shape[2 + axis]):
+        (gradient,) = torch.autograd.grad(y.select(2 + axis, position).sum(), x, retain_graph=True)
+        others = [dimension for dimension in range(x.ndim) if dimension != 2 + axis]
+        found.append(set(gradient.abs().sum(others).nonzero().flatten().tolist()))
+    return found
+
+
+def windows_of(case: Case) -> list[tuple[int, Window]]:
+    window = None if case.op.merges else case.op.window(case.x)
+    return list(enumerate(window)) if isinstance(window, tuple) else []
+
+
+def is_whole(case: Case) -> bool:
+    """Whether outputs stand a whole number of inputs apart, and nothing is mirrored into view."""
+    return all(window.u == 1 for _, window in windows_of(case)) and getattr(case.op, "padding_mode", "zeros") == "zeros"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if windows_of(case) and is_whole(case)], ids=str)
+def test_window(case):
+    for axis, (k, s, p, d, _) in windows_of(case):
+        expected = [{j * s - p + d * t for t in range(k)} & set(range(case.x.axes[axis])) for j in range(case.y.axes[axis])]
+        assert seen(case, axis) == expected
+
+
+# Outputs that stand a fraction of an input apart: s/u. A period is u outputs and s inputs; the maps hold several.
+FRACTIONS = [
+    Case(op, Shape((1, 1, 40, 40)))
+    for op in (
+        ops.Upsample(scale_factor=2),
+        ops.Upsample(scale_factor=1.5),
+        ops.Upsample(size=52),
+        ops.Upsample(size=15),
+        ops.Upsample(None, 2, "bilinear"),
+        ops.Upsample(52, None, "bilinear"),
+        ops.Upsample(79, None, "bilinear", True),
+        ops.Upsample(None, 1.5, "bicubic"),
+        ops.Resize(64),
+        ops.Resize(60, "nearest"),
+        ops.ConvTranspose2d(1, 2, 2),
+        ops.ConvTranspose2d(1, 4, 2, 1),
+        ops.ConvTranspose2d(1, 3, 2, 1, 1),
+        ops.ConvTranspose2d(1, 5, 3, 2),
+    )
+]
+
+
+@pytest.mark.parametrize("case", FRACTIONS, ids=str)
+def test_window_of_an_upsampling(case):
+    """Output j sees at most k inputs, and they begin j*s/u - p, on the average over a period."""
+    for axis, (k, s, p, _, u) in windows_of(case):
+        assert u > 1
+        found = seen(case, axis)
+        assert max(map(len, found)) == k
+        inner = [(j, inputs) for j, inputs in enumerate(found) if k <= min(inputs, default=0) and max(inputs) < 40 - k]
+        inner = inner[: len(inner) // u * u]
+        assert inner
+        middles = [(min(inputs) + max(inputs)) / 2 - float(Fraction(j * s, u) - p + Fraction(k - 1, 2)) for j, inputs in inner]
+        assert sum(middles) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 10, 13])
+@pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d, ops.AdaptiveMaxPool2d], ids=lambda op: op.__name__)
+def test_window_of_an_adaptive_pool(op, size):
+    case = Case(op([size, 4]), Shape((1, 1, 10, 8)))
+    (k, s, p, d, u), (*_, other) = case.op.window(case.x)
+    found = seen(case, 0)
+    assert max(map(len, found)) == k
+    assert [min(inputs) for inputs in found] == [j * s // u - p for j in range(size)]
+    assert (d, other) == (1, 1)
+
+
+@pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d(1), ops.AdaptiveMaxPool2d([1, 1]), ops.GlobalAvgPool2d()], ids=str)
+def test_a_pool_to_one_pixel_sees_the_whole(op):
+    assert op.window(Shape((1, 3, 9, 7))) == WHOLE
+
+
+QUESTIONS = ("params", "buffers", "macs", "elementwise", "neurons", "connections")
+
+
+def given_everywhere(value):
+    """The same value with every whole number under explanation."""
+    if isinstance(value, Shape):
+        return Shape(Given(size, "shape") for size in value)
+    if isinstance(value, tuple):
+        return tuple(map(given_everywhere, value))
+    return Given(value, "field") if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def traced(case: Case) -> Case:
+    fields = {name: given_everywhere(getattr(case.op, name)) for name in case.op.__struct_fields__}
+    return Case(type(case.op)(**fields), given_everywhere(case.x))
+
+
+def answers(case: Case) -> dict[str, int]:
+    op, x, y = case.op, case.x, case.y
+    return {name: getattr(op, name)(*((x,) if name in ("params", "buffers") else (x, y))) for name in QUESTIONS}
+
+
+@each_case
+def test_every_number_has_a_formula(case):
+    explained = traced(case)
+    assert explained.op == case.op
+    found = answers(explained)
+    assert found == answers(case)
+    assert {name: type(number) for name, number in found.items() if number} == {
+        name: Derived for name, number in found.items() if number
+    }
+    fixed = isinstance(case.op, (ops.GlobalAvgPool2d, ops.ConnectedConv2d))  # 1x1, and as many maps as the table has rows
+    assert {type(size) for size in explained.y} <= {Derived, Given} | ({int} if fixed else set())
+    assert all(type(number) is int for number in (*answers(case).values(), *case.y))
+
+
+def derivations(number) -> list[Derived]:
+    """A number's derivation and those of what went into it."""
+    if isinstance(number, tuple):
+        return [step for part in number for step in derivations(part)]
+    if not isinstance(number, Derived):
+        return []
+    return [number, *(step for value in number.values.values() for step in derivations(value))]
+
+
+@each_case
+def test_what_is_shown_is_what_was_computed(case):
+    """The printed arithmetic, worked out by Python, gives the number."""
+    explained = traced(case)
+    for step in derivations((*answers(explained).values(), *explained.y)):
+        shown = text(step.formula, step.values)
+        functions = {"floor": floor, "ceil": ceil, "gcd": lambda a, b: gcd(int(a), int(b)), "F": Fraction, "min": min, "max": max}
+        words = shown.replace("(", " ( ").replace(")", " ) ").replace("*", " * ").replace("/", " / ").replace(",", " , ")
+        exact = " ".join(f"F('{word}')" if word[0].isdigit() else word for word in words.split())
+        assert eval(exact, {"__builtins__": {}}, functions) == step, shown
+
+
+def test_operators_are_values():
+    assert ops.Conv2d(96, 11, 4) == ops.Conv2d(out_channels=96, kernel_size=(11, 11), stride=[4, 4])
+    assert hash(ops.Conv2d(96, 11, 4)) == hash(ops.Conv2d(Given(96, "here"), 11, 4))
+    assert ops.Conv2d(96, 11) != ops.Conv2d(96, 11, bias=False)
+    with pytest.raises(AttributeError):
+        ops.Conv2d(96, 11).out_channels = 3
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_every_operator_says_what_it_is(op):
+    assert op.__doc__.strip().endswith((".", ")", "``"))
+    assert "torch.nn" in op.__doc__ or not hasattr(nn, op.__name__)
+    assert op.short.isidentifier()
+    assert op.short.islower()
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if hasattr(nn, op.__name__)], ids=lambda op: op.__name__)
+def test_defaults_are_those_of_torch(op):
+    """Wherever torch.nn has a default for an argument of ours, ours is the same; softmax's dim is the one that differs."""
+    torchs = inspect.signature(getattr(nn, op.__name__)).parameters
+    skipped = len(required(op))
+    for name, default in zip(op.__struct_fields__[skipped:], op.__struct_defaults__, strict=True):
+        if name == "normalized_shape" or (name, default) == ("dim", 1):
+            continue
+        theirs = torchs[name].default
+        assert default == theirs or (isinstance(default, tuple) and set(default) == {theirs}), name
+
+
+def test_the_input_is_no_operator_of_the_language():
+    image = Input((1, 3, 32, 32))
+    y = image.output(Shape(()))
+    assert y == (1, 3, 32, 32)
+    assert (image.kept(y, y, "cuda"), image.window(y), image.elementwise(y, y), image.aliases()) == ((), None, 0, False)
+    assert "Input" not in OPS
+
+
+def test_shared_parameters_may_differ_in_geometry_only():
+    assert ops.Conv2d(8, 3, 2, padding=1).shares_with(ops.Conv2d(8, 3))
+    assert not ops.Conv2d(8, 3).shares_with(ops.Conv2d(8, 5))
+    assert not ops.Conv2d(8, 3).shares_with(ops.ConvTranspose2d(8, 3))

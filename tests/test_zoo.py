@@ -5,6 +5,7 @@ parameters they hold and the multiply-accumulates that torch.utils.flop_counter 
 """
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.oracle import leaf_calls, macs, models, on_meta
 
 MODELS = models()
 VARIANTS = sorted(index())
+SPECS = sorted(Path(FOLDER).glob("*.yaml"))
 # What torch writes as a function and not as a module, or needs a module for only because of how torch is written.
 FUNCTIONAL = {"Add", "Multiply", "Concat", "Flatten", "Identity"}
 # The models' own classes for what torch.nn lacks, by the operator they stand for.
@@ -57,7 +59,7 @@ def test_published_numbers(variant: str) -> None:
 
 
 def test_the_quick_index_equals_a_full_reading() -> None:
-    read = {name: path for path in sorted(FOLDER.glob("*.yaml")) for name in bundled(path).variants}
+    read = {name: str(path) for path in SPECS for name in bundled(str(path)).variants}
     assert index() == read
 
 
@@ -85,8 +87,8 @@ def test_known_totals(variant: str, quantity: str, number: int, printed: str) ->
 
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_names_its_source(path) -> None:
-    spec = bundled(path)
+    spec = bundled(str(path))
     assert all(re.match(r"https?://\S+$", variant.source) for variant in spec.variants.values())
     assert path.stat().st_size < 12_000, "a spec is a page that one reads"

@@ -6,9 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from archcalc.ops import Op
+from archcalc.ops import Op, conv, lenet, linear, merge, norm, pool, rearrange, resize
 from archcalc.ops import activation as act
-from archcalc.ops import conv, lenet, linear, merge, norm, pool, rearrange, resize
 from archcalc.shape import Shape
 
 
@@ -112,13 +111,16 @@ class TableConv2d(nn.Module):
         super().__init__()
         self.table = [list(row) for row in op.table]
         self.maps = nn.ModuleList(
-            convolution(nn.Conv2d)(conv.Conv2d(1, op.kernel_size, op.stride, op.padding, bias=False), Shape((x.n, len(row), *x.axes)))
+            convolution(nn.Conv2d)(
+                conv.Conv2d(1, op.kernel_size, op.stride, op.padding, bias=False), Shape((x.n, len(row), *x.axes))
+            )
             for row in self.table
         )
         self.bias = nn.Parameter(torch.zeros(len(self.table), 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([convolve(x[:, row]) for convolve, row in zip(self.maps, self.table, strict=True)], dim=1) + self.bias
+        chosen = (torch.cat([x[:, index : index + 1] for index in row], dim=1) for row in self.table)
+        return torch.cat([convolve(maps) for convolve, maps in zip(self.maps, chosen, strict=True)], dim=1) + self.bias
 
 
 class Centres(nn.Module):

@@ -1,24 +1,19 @@
 """Models side by side: their layers aligned, and what differs between those that stand in one row."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from archcalc.analysis.alignment import Likeness, align
 from archcalc.analysis.cost import analyse
-from archcalc.analysis.report import Layer, Report, sums
+from archcalc.analysis.fold import GROUP, fold
+from archcalc.analysis.report import Report
 from archcalc.graph import Graph
-
-COMPARED = ("params", "macs")  # of every row, besides its operator, arguments and output
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A layer, or a scope folded into one: then ``op`` is empty and ``layers`` says how many it holds.
-
-    ``output_shape`` is the last layer's, counts are sums; ``arguments`` are the operator's, all of them.
-    """
+    """A layer of one model, or the ``layers`` of a folded scope: then ``op`` is ``group``, and there are no ``arguments``."""
 
     name: str
     op: str
@@ -26,11 +21,14 @@ class Part(msgspec.Struct, frozen=True):
     output_shape: tuple[int, ...]
     params: int
     macs: int
-    layers: int = 1
+    layers: int
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What stands side by side: each model's part, None where it has none, and each differing quantity's value in every model."""
+    """What stands side by side: each model's part, None where it has none, and each differing quantity's value in every model.
+
+    A difference is looked for among the models that have the part; names do not count as one.
+    """
 
     parts: tuple[Part | None, ...]
     differences: dict[str, tuple[Any, ...]]
@@ -42,40 +40,30 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Two or more models, their reports, and their rows in order; the first is the one that the others are held against."""
+    """Two or more models, their reports, and their rows in order; the others are held against the first."""
 
     reports: tuple[Report, ...]
     rows: tuple[Row, ...]
 
 
 def compare(graphs: Sequence[Graph], *, dtype: str = "float32", depth: int | None = None) -> Comparison:
-    """Return the models' layers aligned. ``depth`` folds what lies deeper than so many names of a path into its scope."""
+    """Return the models' layers aligned, each folded to paths of at most ``depth`` names beforehand."""
     reports = tuple(analyse(graph, dtype=dtype) for graph in graphs)
-    models = [parts(graph, report, depth) for graph, report in zip(graphs, reports, strict=True)]
+    models = [_parts(graph, report, depth) for graph, report in zip(graphs, reports, strict=True)]
     columns: list[tuple[Part | None, ...]] = [(part,) for part in models[0]]
     for count, model in enumerate(models[1:], start=1):
         columns = list(_joined(columns, model, count))
     return Comparison(reports, tuple(Row(column, _differences(column)) for column in columns))
 
 
-def parts(graph: Graph, report: Report, depth: int | None = None) -> list[Part]:
-    """Return the layers of a model, those deeper than ``depth`` folded into their scopes."""
+def _parts(graph: Graph, report: Report, depth: int | None) -> list[Part]:
     arguments = {node.name: msgspec.structs.asdict(node.op) for node in graph.layers}
     found = []
-    for scope, layers in groupby(report.layers, key=_scope(depth)):
-        rows = tuple(layers)
-        last = rows[-1]
-        if scope == last.name:
-            found.append(Part(last.name, last.op, arguments[last.name], last.output_shape, last.params, last.macs))
-        else:
-            total = sums(rows)
-            found.append(Part(scope, "", {}, last.output_shape, total.params, total.macs, len(rows)))
+    for folded in fold(report, depth):
+        layer = folded.layer
+        own = arguments.get(layer.name, {})  # a folded scope has none
+        found.append(Part(layer.name, layer.op, own, layer.output_shape, layer.params, layer.macs, folded.layers))
     return found
-
-
-def _scope(depth: int | None) -> Callable[[Layer], str]:
-    """Return the function that gives a layer's name, cut to so many parts of its path."""
-    return lambda layer: layer.name if depth is None else ".".join(layer.name.split(".")[:depth])
 
 
 def _joined(columns: list[tuple[Part | None, ...]], model: list[Part], count: int) -> Iterator[tuple[Part | None, ...]]:
@@ -93,22 +81,20 @@ def _joined(columns: list[tuple[Part | None, ...]], model: list[Part], count: in
 
 
 def _likeness(part: Part) -> Likeness:
-    return Likeness(part.name, part.op, part.output_shape, tuple(part.arguments.values()))
+    # Two scopes are not alike for being scopes, as two convolutions are: it takes their name or their output.
+    op = f"{GROUP} to {part.output_shape}" if part.op == GROUP else part.op
+    return Likeness(part.name, op, part.output_shape, tuple(part.arguments.values()))
 
 
 def _differences(column: tuple[Part | None, ...]) -> dict[str, tuple[Any, ...]]:
-    """Return the quantities that are not the same in all the models that have the part."""
+    """Return the quantities that are not the same in all the models that have the part: arguments by name, unless operators differ."""
     present = [part for part in column if part is not None]
-    names = ["op", "layers", "output_shape", *COMPARED]
-    found = {name: tuple(None if part is None else getattr(part, name) for part in column) for name in names}
+    if len(present) < 2:
+        return {}
+    found = {}
     if all(part.op == present[0].op for part in present):
-        arguments = {
-            name: tuple(None if part is None else part.arguments[name] for part in column) for name in present[0].arguments
-        }
-        found = arguments | found
-    return {name: values for name, values in found.items() if _vary(values, column)}
-
-
-def _vary(values: tuple[Any, ...], column: tuple[Part | None, ...]) -> bool:
-    present = [value for value, part in zip(values, column, strict=True) if part is not None]
-    return any(value != present[0] for value in present)
+        for name in present[0].arguments:
+            found[name] = tuple(None if part is None else part.arguments[name] for part in column)
+    for name in ("op", "layers", "output_shape", "params", "macs"):
+        found[name] = tuple(None if part is None else getattr(part, name) for part in column)
+    return {name: values for name, values in found.items() if len({v for v, p in zip(values, column, strict=True) if p is not None}) > 1}

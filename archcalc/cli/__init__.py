@@ -1,5 +1,6 @@
 """The command line: which commands there are, and the one place where an error becomes a screen and an exit code."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -73,6 +74,7 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, or what went wrong (see the exit codes in the README)."""
+    gc.disable()  # a command lives for a fraction of a second and makes no cycles worth a sweep
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -80,7 +82,7 @@ def _run(arguments: list[str]) -> int:
     try:
         if COMPLETE_VARIABLE in os.environ:
             group.main(arguments, prog_name="archcalc", complete_var=COMPLETE_VARIABLE)
-        with group.make_context("archcalc", arguments) as context:
+        with group.make_context("archcalc", list(arguments)) as context:
             group.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as exit:

@@ -94,7 +94,8 @@ def _input_name(name: str, known: list[str]) -> str:
         return name
     if len(known) == 1:
         return known[0]
-    raise UsageError("E225", f"the model has {len(known)} inputs: {', '.join(known)}", help=f"--input {known[0]}=3x32x32, once for each")
+    message = f"the model has {len(known)} inputs: {', '.join(known)}"
+    raise UsageError("E225", message, help=f"--input {known[0]}=3x32x32, once for each")
 
 
 def _read_settings(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -112,7 +113,8 @@ def _read_inputs(context: click.Context, parameter: click.Parameter, texts: tupl
     for text in texts:
         match = _SIZES.fullmatch(text.strip())
         if match is None:
-            raise UsageError("E225", f"--input needs sizes such as 3x224x224, not {text}", help="channels x height x width, without the batch")
+            message = f"--input needs sizes such as 3x224x224, not {text}"
+            raise UsageError("E225", message, help="channels x height x width, without the batch")
         pairs.append((match["name"] or ONLY_INPUT, tuple(int(size) for size in re.split("[x,]", match["sizes"]))))
     return tuple(pairs)
 
@@ -129,6 +131,21 @@ def _completed_by(name: str) -> Callable[[click.Context, click.Parameter, str], 
     return complete
 
 
+class Whole(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A whole number from 1 up to a bound that only a slip of the pen exceeds."""
+
+    name = "number"
+
+    def __init__(self, most: int = 2**31 - 1):
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        digits = str(value).strip()
+        if not digits.isdecimal() or len(digits) > 10 or not 1 <= int(digits) <= self.most:
+            self.fail(f"a whole number from 1 to {self.most:,} is needed, not {digits}", param, ctx)
+        return int(digits)
+
+
 errors_option = click.option(
     "--errors",
     type=click.Choice(ERROR_STYLES),
@@ -139,7 +156,7 @@ errors_option = click.option(
 )
 
 _SETTINGS = (
-    click.option("--variant", metavar="NAME", shell_complete=_completed_by("complete_variants"), help="A variant of the spec file."),
+    click.option("--variant", metavar="NAME", shell_complete=_completed_by("complete_variants"), help="A variant in the spec."),
     click.option(
         "--set",
         "settings",
@@ -157,16 +174,18 @@ _SETTINGS = (
         callback=_read_inputs,
         help="Sizes of the input, such as 3x128x128; NAME=CxHxW where there are several.",
     ),
-    click.option("--batch", metavar="N", type=click.IntRange(1, 2**31 - 1), default=1, help="Images in the batch."),
+    click.option("--batch", metavar="N", type=Whole(), default=1, help="Images in the batch."),
     click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Type of the activations."),
 )
 _MODEL = click.argument("model", metavar="MODEL", shell_complete=_completed_by("complete_models"))
-_MODELS = click.argument("models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=_completed_by("complete_models"))
+_MODELS = click.argument(
+    "models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=_completed_by("complete_models")
+)
 _OUTPUT = (
-    click.option("--format", "format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
+    click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
     click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format."),
     click.option(
-        "--width", metavar="N", type=click.IntRange(1, 10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
+        "--width", metavar="N", type=Whole(10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
     ),
 )
 
@@ -185,8 +204,11 @@ def models_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command several MODELs under the same settings, as ``requests``."""
 
     @wraps(function)
-    def command(models: tuple[str, ...], variant: str | None, settings: Any, inputs: Any, batch: int, dtype: str, **others: Any) -> None:
-        function(requests=tuple(Request(model, variant, settings, inputs, batch, dtype) for model in models), **others)
+    def command(
+        models: tuple[str, ...], variant: str | None, settings: Any, inputs: Any, batch: int, dtype: str, **others: Any
+    ) -> None:
+        requests = tuple(Request(model, variant, settings, inputs, batch, dtype) for model in models)
+        function(requests=requests, **others)
 
     return _decorated(command, _MODELS, *_SETTINGS)
 

@@ -135,10 +135,10 @@ class ConnectedConv2d(Op, frozen=True):
         return bias_adds(y=y, bias=True)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        # Each output map is a convolution of a copy of the maps that it sees.
-        maps = Shape((x.n, self._entries(), *x.axes))
-        copy = padded_copy(maps, self.kernel_size, self.stride, self.padding)
-        return (Kept("chosen maps", copy or maps.elements),)
+        # Each output map is a convolution of its own over a copy of the maps that it sees.
+        copies = (Shape((x.n, len(row), *x.axes)) for row in self.table)
+        padded = ((copy, padded_copy(copy, self.kernel_size, self.stride, self.padding)) for copy in copies)
+        return tuple(Kept(f"maps for output {number}", more or copy.elements) for number, (copy, more) in enumerate(padded))
 
     def aliases(self, training: bool = True) -> bool:
         return False

@@ -1,7 +1,5 @@
 """Merges: operators that join branches; ``x`` is the tuple of their shapes, in the order in which the branches are written."""
 
-from math import prod as elements
-
 from archcalc.errors import ShapeError
 from archcalc.formula import formula, prod
 from archcalc.ops.base import Kept, View, Weightless
@@ -14,6 +12,18 @@ Shapes = tuple[Shape, ...]
 def merge_work(y: Shape, b: int) -> int:
     """One operation for each output and each branch after the first."""
     return prod(y) * (b - 1)
+
+
+@formula
+def product_work(y: Shape) -> int:
+    """One multiplication for each element of a product."""
+    return prod(y)
+
+
+@formula
+def products_work(e: tuple[int, ...]) -> int:
+    """The multiplications of the first two branches, of their product and the third, and so on."""
+    return sum(e)
 
 
 @formula
@@ -68,24 +78,22 @@ class Multiply(_Merge, frozen=True):
                 f"Multiply needs branches with equally many dimensions, but they are {_told(x)}",
                 help=f"keep the other branch at {maps.c}{'x1' * len(maps.axes)}: no Flatten, and each Linear a 1x1 convolution",
             )
-        sizes = []
-        for position, along in enumerate(zip(*x, strict=True)):
-            stretched = next((size for size in along if size != 1), along[0])
-            if any(size not in (1, stretched) for size in along) or (position == 0 and len(set(along)) > 1):
-                raise ShapeError(
-                    "E111", f"Multiply stretches a size of 1 and no other, but its branches are {_told(x)}", help=difference(x)
-                )
-            sizes.append(stretched)
-        return Shape(sizes)
+        y = stretched(x)
+        if any(size not in (1, whole) for shape in x for size, whole in zip(shape, y, strict=True)) or any(
+            shape.n != y.n for shape in x
+        ):
+            message = f"Multiply stretches a size of 1 and no other, but its branches are {_told(x)}"
+            raise ShapeError("E111", message, help=difference(x))
+        return y
 
     def elementwise(self, x: Shapes, y: Shape) -> int:  # type: ignore[override]
-        return merge_work(y=y, b=len(x))
+        work = tuple(product_work(y=product) for product in products(x))
+        return work[0] if len(work) == 1 else products_work(e=work)
 
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
         inputs = tuple(Kept(f"input {number}", shape.elements) for number, shape in enumerate(x))
         # Each product but the last is a factor of the next, and kept for that.
-        products = (elements(map(max, *x[:count])) for count in range(2, len(x)))
-        return (*inputs, *(Kept(f"product {number}", product) for number, product in enumerate(products, 1)))
+        return (*inputs, *(Kept(f"product {number}", product.elements) for number, product in enumerate(products(x)[:-1], 1)))
 
 
 class Concat(_Merge, frozen=True):
@@ -108,6 +116,16 @@ class Concat(_Merge, frozen=True):
 
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
         return ()
+
+
+def stretched(shapes: Shapes) -> Shape:
+    """Return the shape that sizes of 1 are stretched to."""
+    return Shape(map(max, zip(*shapes, strict=True)))
+
+
+def products(shapes: Shapes) -> tuple[Shape, ...]:
+    """Return the shapes of the product of the first two, of that and the third, and so on."""
+    return tuple(stretched(shapes[:count]) for count in range(2, len(shapes) + 1))
 
 
 def _told(shapes: Shapes) -> str:

@@ -36,6 +36,17 @@ def sizes(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape))
 
 
+def shape(value: Any) -> str:
+    """Return a shape without its batch, or several.
+
+    >>> shape((1, 96, 55, 55)), shape(((8, 64, 7, 7), (8, 512)))
+    ('96x55x55', '64x7x7, 512')
+    """
+    if value and isinstance(value[0], (tuple, list)):
+        return ", ".join(map(shape, value))
+    return sizes(value[1:])
+
+
 def axes(value: Any) -> str:
     """Return a number that may differ along the axes: one number, or one for each.
 
@@ -81,6 +92,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "name": plain,
     "text": plain,
     "sizes": sizes,
+    "shape": shape,
     "count": count,
     "axes": axes,
     "percent": percent,

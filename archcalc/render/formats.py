@@ -13,7 +13,7 @@ from archcalc.render.terminal import PIPE, Screen, lay_out, screen
 
 
 class Result(NamedTuple):
-    """What a command found: the ``document`` for machines, whose list ``rows`` has a line each in JSONL, and the table for people."""
+    """What a command found: the ``document`` for machines, whose list ``rows`` has a line each in JSONL; the table for people."""
 
     document: msgspec.Struct
     rows: str
@@ -27,10 +27,9 @@ def as_table(result: Result, screen: Screen) -> str:
 
 def as_json(result: Result, screen: Screen) -> str:
     """Return the document with one line for each key and for each row."""
-    fields = []
-    for key in result.document.__struct_encode_fields__:
-        name = dict(zip(result.document.__struct_encode_fields__, result.document.__struct_fields__, strict=True))[key]
-        fields.append(f'  "{key}": {_json_rows(getattr(result.document, name))}')
+    document = result.document
+    names = zip(document.__struct_encode_fields__, document.__struct_fields__, strict=True)
+    fields = [f'  "{key}": {_json_rows(getattr(document, name))}' for key, name in names]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
@@ -86,7 +85,7 @@ def as_html(result: Result, screen: Screen) -> str:
 
 def as_svg(result: Result, screen: Screen) -> str:
     """Return a picture of the terminal's table."""
-    from archcalc.render.markup import svg
+    from archcalc.render.svg import svg
 
     return svg(result.table(), screen.width)
 

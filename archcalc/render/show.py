@@ -1,41 +1,99 @@
-"""A graph written out: as a flat spec that the loader reads back to the same graph, and as JSON."""
+"""A spec as it stands, with what is to be said of it, and its graph as data and as a table."""
 
-import json
-import re
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from archcalc.graph import Graph, Node
-from archcalc.ops import Op
-from archcalc.ops.base import kinds, shown_value
+from archcalc.render.expanded import flow
+from archcalc.render.figures import plain
+from archcalc.render.formats import Result
+from archcalc.render.notation import arguments
+from archcalc.render.tables import ESSENTIAL, Column, Table
+from archcalc.spec import Spec
+from archcalc.spec.source import MOST_BYTES
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")  # needs no quotes, and is not one of the words that other YAML readers take for a flag
-_WORDS = frozenset("true false null yes no on off y n".split())
-_COMMENT_COLUMN = 72  # shapes line up here, so that most lines fit 80 columns
+_COLUMNS = (
+    Column("name", "layer", "name", ESSENTIAL),
+    Column("op", "operator", "text", 90),
+    Column("arguments", "arguments", "text", 70),
+    Column("inputs", "inputs", "text", 60),
+    Column("output_shape", "output", "shape", 80),
+)
 
 
 class NodeRow(msgspec.Struct, frozen=True):
-    """One node: its operator with all arguments, the names of the nodes it reads, the shape it makes."""
+    """One node: its operator with all its arguments, the nodes it reads, the shape it makes (batch first), its line in the spec."""
 
     name: str
     op: str
     arguments: dict[str, Any]
-    inputs: list[str]
-    output_shape: list[int]
+    inputs: tuple[str, ...]
+    output_shape: tuple[int, ...]
     line: int | None
     shares: str | None
     frozen: bool
 
 
 class ShowDocument(msgspec.Struct, frozen=True):
-    """What `archcalc show MODEL --format json` prints; ``outputs`` names the node that each output leaves from."""
+    """What `archcalc show MODEL --format json` prints; ``outputs`` says which node each output of the network is."""
 
     schema: str
     model: str
     title: str
     source: str
-    inputs: dict[str, list[int]]
-    nodes: list[NodeRow]
+    inputs: dict[str, tuple[int, ...]]
     outputs: dict[str, str]
+    nodes: tuple[NodeRow, ...]
+
+
+def graph_result(graph: Graph) -> Result:
+    """Return the graph as data, and as a table: a row for each node."""
+    document = _document(graph)
+    return Result(document, "nodes", partial(_table, graph, document))
+
+
+def _document(graph: Graph) -> ShowDocument:
+    names = [node.name for node in graph.nodes]
+    nodes = tuple(_node_row(node, names) for node in graph.layers)
+    inputs = {node.name: tuple(node.output) for node in graph.inputs}
+    outputs = {output: names[index] for output, index in graph.outputs.items()}
+    return ShowDocument("archcalc.show/1", graph.name, graph.title, graph.source, inputs, outputs, nodes)
+
+
+def _node_row(node: Node, names: list[str]) -> NodeRow:
+    inputs = tuple(names[index] for index in node.inputs)
+    shares = None if node.shares is None else names[node.shares]
+    arguments = msgspec.structs.asdict(node.op)
+    return NodeRow(node.name, type(node.op).__name__, arguments, inputs, tuple(node.output), node.line, shares, node.frozen)
+
+
+def _table(graph: Graph, document: ShowDocument) -> Table:
+    written = [arguments(node.op) for node in graph.layers]
+    rows = tuple(
+        (row.name, row.op, words, ", ".join(row.inputs), row.output_shape) for row, words in zip(document.nodes, written, strict=True)
+    )
+    return Table(f"{graph.title} ({graph.name})" if graph.title else graph.name, _COLUMNS, rows)
+
+
+def spec_notes(spec: Spec, variant: str | None, settings: bool) -> list[str]:
+    """Return what a reader of the spec's text should know: which variant was meant, and that ``settings`` do not change a text."""
+    chosen = spec.variant(variant)
+    if settings:
+        return ["note: this is the text of the spec; --expanded writes out what comes of it under these settings"]
+    if chosen.name == spec.name:
+        return []
+    usual, values = spec.settings(), spec.settings(chosen.name)
+    changed = [f"{name}: {flow(value)}" for name, value in values.items() if value != usual[name]]
+    return [f"note: {plain(chosen.name)} is a variant of this spec: {', '.join(changed) or 'under another name'}"]
+
+
+def expanded_notes(text: str) -> list[str]:
+    """Return what a reader of an expanded spec should know: one that is too long to be read back says so."""
+    size = len(text.encode())
+    if size <= MOST_BYTES:
+        return []
+    return [f"note: {size:,} bytes, and a spec is read up to {MOST_BYTES:,}: repeat and blocks keep such a network short"]
+
+

@@ -1,13 +1,13 @@
 """Tables as data: exact cells, what each column is, and the texts that people read."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 from archcalc.render.figures import BYTE_UNITS, byte_unit, in_unit, plain, shown
 
 ESSENTIAL = 100  # the importance of a column that is never left out
 
-Kind = Literal["name", "text", "sizes", "count", "bytes", "axes", "percent", "flag"]
+Kind = Literal["name", "text", "sizes", "shape", "count", "bytes", "axes", "percent", "flag"]
 
 
 class Marked(NamedTuple):
@@ -39,7 +39,10 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows under columns; ``breaks`` are the rows before which a reader needs air."""
+    """Rows under columns; ``breaks`` are the rows before which a reader needs air.
+
+    ``legends`` says, by the key of a column, what its figures are; a legend goes where its column goes.
+    """
 
     title: str
     columns: tuple[Column, ...]
@@ -47,6 +50,7 @@ class Table(NamedTuple):
     totals: Row | None = None
     notes: tuple[str, ...] = ()
     breaks: frozenset[int] = frozenset()
+    legends: tuple[tuple[str, str], ...] = ()
 
 
 class Texts(NamedTuple):
@@ -70,7 +74,12 @@ def texts(table: Table) -> Texts:
         columns.append(cells)
     lines = tuple(zip(*columns, strict=True)) if columns else ()
     rows, totals = (lines, None) if table.totals is None else (lines[:-1], lines[-1])
-    return Texts(plain(table.title), tuple(headings), rows, totals, tuple(plain(note) for note in table.notes))
+    return Texts(plain(table.title), tuple(headings), rows, totals, notes(table, [column.key for column in table.columns]))
+
+
+def notes(table: Table, keys: Collection[str]) -> tuple[str, ...]:
+    """Return what stands under the table when these columns are shown."""
+    return tuple(plain(note) for note in (*table.notes, *(legend for key, legend in table.legends if key in keys)))
 
 
 def _column(column: Column, cells: list[Cell]) -> tuple[str, list[str]]:

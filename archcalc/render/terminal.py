@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archcalc.render.tables import ESSENTIAL, Table, Texts, texts
+from archcalc.render.tables import ESSENTIAL, Table, Texts, notes, texts
 
 GAP = "  "
 NARROWEST_NAME = 8
@@ -48,23 +48,25 @@ def _terminal_width(stream: Any) -> int:
 
 
 def lay_out(table: Table, screen: Screen) -> str:
-    """Return the table as lines that fit the screen: whole columns are left out, the least important first, and a line says which."""
+    """Return the table as lines that fit the screen: whole columns go, the least important first, and a line says which."""
     from rich.cells import cell_len
 
     shown = texts(table)
-    widths = _widths(shown, cell_len)
+    if screen.width is None:
+        headings = [[heading] for heading in shown.headings]
+    else:  # words of a heading stand above each other where that makes a column narrower
+        headings = [heading.split(" ") for heading in shown.headings]
+    body = [*shown.rows, *([shown.totals] if shown.totals else [])]
+    columns = range(len(table.columns))
+    widths = {index: max(map(cell_len, (*headings[index], *(row[index] for row in body)))) for index in columns}
     kept = fitting(widths, [column.importance for column in table.columns], screen.width)
-    folded = _name_width(table, widths, kept, screen.width)
-    lines = _Lines(table, shown, widths | folded, kept, screen, cell_len)
-    left_out = [shown.headings[index] for index in range(len(table.columns)) if index not in kept]
-    notes = [*shown.notes, *([_left_out(left_out, screen)] if left_out else [])]
-    return "\n".join([*lines.head(), *lines.body(), *lines.foot(notes)]) + "\n"
-
-
-def _widths(shown: Texts, measure: Measure) -> dict[int, int]:
-    """Return the cells that each column needs."""
-    lines = [shown.headings, *shown.rows, *([shown.totals] if shown.totals else [])]
-    return {index: max(map(measure, column)) for index, column in enumerate(zip(*lines, strict=True))}
+    widths = {index: widths[index] for index in kept} | _name_width(table, widths, kept, screen.width)
+    below = notes(table, [table.columns[index].key for index in kept])
+    left_out = [shown.headings[index] for index in columns if index not in kept]
+    if left_out:
+        below = (*below, f"left out to fit {screen.width}: {', '.join(left_out)}; whole in a pipe or with -o FILE")
+    lines = _Lines(table, shown, widths, screen, cell_len)
+    return "\n".join([*lines.head(), *lines.body(), *lines.foot(below)]) + "\n"
 
 
 def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | None) -> tuple[int, ...]:
@@ -91,33 +93,29 @@ def _name_width(table: Table, widths: Mapping[int, int], kept: Sequence[int], li
     return {index: max(NARROWEST_NAME, widths[index] - (_total(widths, kept) - limit)) for index in names[:1]}
 
 
-def _left_out(headings: list[str], screen: Screen) -> str:
-    columns = "1 column" if len(headings) == 1 else f"{len(headings)} columns"
-    return f"{columns} left out to fit {screen.width}: {', '.join(headings)}; a wider terminal, --columns, or a pipe (| less -S) shows them"
-
-
 class _Lines:
-    """The lines of one table on one screen."""
+    """The lines of one table on one screen; ``widths`` holds the columns that are shown."""
 
-    def __init__(self, table: Table, shown: Texts, widths: Mapping[int, int], kept: Sequence[int], screen: Screen, measure: Measure):
-        self.table, self.shown, self.kept, self.screen, self.measure = table, shown, kept, screen, measure
-        marked = {index for index in kept if any("*" in row[index] for row in shown.rows) and table.columns[index].right}
-        self.marked = marked
-        self.widths = {index: widths[index] for index in kept}
+    def __init__(self, table: Table, shown: Texts, widths: Mapping[int, int], screen: Screen, measure: Measure):
+        self.table, self.shown, self.widths, self.screen, self.measure = table, shown, widths, screen, measure
 
     def head(self) -> list[str]:
+        """Return the title and the headings, whose words stand above each other where the column is narrower than they are."""
         title = [self.screen.paint(line, "bold") for line in fold(self.shown.title, self.screen.width, self.measure)]
-        return [*title, *([""] if title else []), *self.row(self.shown.headings, lambda text: "bold"), *self.rule()]
+        headings = {index: _words(self.shown.headings[index], width, self.measure) for index, width in self.widths.items()}
+        height = max(map(len, headings.values()))
+        high = {index: [""] * (height - len(lines)) + lines for index, lines in headings.items()}
+        return [*title, *([""] if title else []), *self._lines(high, lambda text: "bold"), *self.rule()]
 
     def body(self) -> list[str]:
         lines = []
-        for index, row in enumerate(self.shown.rows):
-            if index in self.table.breaks:
+        for number, row in enumerate(self.shown.rows):
+            if number in self.table.breaks:
                 lines.append("")
             lines += self.row(row, lambda text: "dim" if text in ("0", "0.0") else "")
         return lines
 
-    def foot(self, notes: list[str]) -> list[str]:
+    def foot(self, notes: Sequence[str]) -> list[str]:
         totals = [] if self.shown.totals is None else [*self.rule(), *self.row(self.shown.totals, lambda text: "bold")]
         folded = [line for note in notes for line in fold(note, self.screen.width, self.measure)]
         return [*totals, *([""] if folded else []), *(self.screen.paint(line, "dim") for line in folded)]
@@ -128,20 +126,36 @@ class _Lines:
 
     def row(self, cells: Sequence[str], style: Callable[[str], str]) -> list[str]:
         """Return the lines of one row: one, or as many as its name folds into."""
-        columns = [fold(cells[index], self.widths[index], self.measure) if self._folds(index) else [cells[index]] for index in self.kept]
+        columns = self.table.columns
+        return self._lines(
+            {
+                index: fold(cells[index], width, self.measure) or [""] if columns[index].kind == "name" else [cells[index]]
+                for index, width in self.widths.items()
+            },
+            style,
+        )
+
+    def _lines(self, columns: Mapping[int, list[str]], style: Callable[[str], str]) -> list[str]:
+        height = max(map(len, columns.values()))
         lines = []
-        for number in range(max(map(len, columns))):
-            parts = [column[number] if number < len(column) else "" for column in columns]
-            padded = [self.screen.paint(self._padded(index, part), style(part)) for index, part in zip(self.kept, parts, strict=True)]
-            lines.append(GAP.join(padded).rstrip())
+        for number in range(height):
+            cells = {index: column[number] if number < len(column) else "" for index, column in columns.items()}
+            lines.append(GAP.join(self._padded(index, text, style(text)) for index, text in cells.items()).rstrip())
         return lines
 
-    def _folds(self, index: int) -> bool:
-        return self.table.columns[index].kind == "name"
-
-    def _padded(self, index: int, text: str) -> str:
+    def _padded(self, index: int, text: str, style: str) -> str:
         space = " " * (self.widths[index] - self.measure(text))
-        return space + text if self.table.columns[index].right else text + space
+        painted = self.screen.paint(text, style)
+        return space + painted if self.table.columns[index].right else painted + space
+
+
+def _words(heading: str, width: int, measure: Measure) -> list[str]:
+    """Return the words of a heading in as few lines as the column is wide enough for."""
+    lines = [""]
+    for word in heading.split(" "):
+        joined = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], joined] if measure(joined) <= width else [*lines, word]
+    return [line for line in lines if line] or [""]
 
 
 def fold(text: str, width: int | None, measure: Measure) -> list[str]:

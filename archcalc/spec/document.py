@@ -1,6 +1,5 @@
 """A spec file read as a whole: its header, blocks, layers and variants, and the graph that comes of them."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +8,9 @@ import msgspec
 from archcalc.errors import SpecError, UsageError, did_you_mean
 from archcalc.graph import Graph
 from archcalc.ops import OPS
-from archcalc.spec.expand import Expander, Scope
+from archcalc.spec.expand import Expander
 from archcalc.spec.expect import Expectation, read_expectations
+from archcalc.spec.paths import Scope
 from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
 from archcalc.spec.steps import COMMON, Body, Signature, StepReader, read_arguments
@@ -20,9 +20,6 @@ from archcalc.spec.values import NO_NAMES, Value, brace_help, read_value
 KEYS = ("name", "title", "source", "input", "params", "defaults", "blocks", "layers", "variants", "expect")
 VARIANT_KEYS = ("title", "source", "input", "set", "expect")
 LARGEST_INPUT = 2**31 - 1
-
-_HEADER = re.compile(r"([a-z_][a-z0-9_]*)\s*(?:\((.*)\))?", re.IGNORECASE | re.DOTALL)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Inputs = dict[str, Value]  # the sizes of each input, by name
 
@@ -68,8 +65,8 @@ class Spec(msgspec.Struct, frozen=True):
         params = self._params(chosen, settings or {})
         expander = Expander(params, self.signatures, self.blocks)
         for name, sizes in self._sizes(chosen, params, inputs or {}).items():
-            expander.points[name] = expander.builder.input(name, (batch, *sizes))
-        count = len(expander.points)
+            expander.paths.points[name] = expander.builder.input(name, (batch, *sizes))
+        count = len(expander.builder.nodes)
         end = expander.body(self.layers, Scope("", self.layers.names), params, 0 if count == 1 else None)
         if end is None or len(expander.builder.nodes) == count:
             raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:")
@@ -188,7 +185,7 @@ def _text(tree: TreeMapping, key: str) -> str:
 
 def _params(entries: list[tuple[Scalar, Tree]]) -> dict[str, Value]:
     for key, _ in entries:
-        if not _IDENTIFIER.fullmatch(key.text) or key.text in _RESERVED:
+        if not _is_identifier(key.text) or key.text in _RESERVED:
             raise SpecError("E046", f"a param cannot be named {key.text[:60]}", help="letters, digits and _, not i or in_channels", place=key.place())
     return {key.text: read_value(tree) for key, tree in entries}
 
@@ -221,17 +218,17 @@ def _defaults(key: Scalar, tree: Tree) -> dict[str, Value]:
 
 def _header(key: Scalar) -> Signature:
     """Read a block's header: ``conv_bn_relu(out, k, s=1)``."""
-    found = _HEADER.fullmatch(key.text.strip())
-    if not found:
+    name, parenthesis, inside = (part.strip() for part in key.text.partition("("))
+    if not _is_identifier(name) or (parenthesis and not inside.endswith(")")):
         raise SpecError("E047", f"a block is named like conv_bn_relu(out, k, s=1), not {key.text[:60]}", place=key.place())
-    name, inside = found[1], (found[2] or "").strip()
+    inside = inside.removesuffix(")").strip()
     if name in OPS or name in ("group", "head") or name in COMMON:
         raise SpecError("E047", f"a block cannot be named {name}, which the language uses itself", help=f"my_{name.lower()}", place=key.place())
     arguments: list[str] = []
     defaults: dict[str, Value] = {}
     for part in _split_commas(inside) if inside else []:
         argument, equals, default = (piece.strip() for piece in part.partition("="))
-        if not _IDENTIFIER.fullmatch(argument) or argument in COMMON or argument in _RESERVED or argument in arguments:
+        if not _is_identifier(argument) or argument in COMMON or argument in _RESERVED or argument in arguments:
             reason = "the language uses itself" if argument in COMMON or argument in _RESERVED else "is not a name of its own"
             raise SpecError("E047", f"block {name} has an argument {argument[:60] or '(nothing)'}, which {reason}", place=key.place())
         if equals:
@@ -240,6 +237,10 @@ def _header(key: Scalar) -> Signature:
             raise SpecError("E047", f"block {name}: {argument} without a default follows one that has it", place=key.place())
         arguments.append(argument)
     return Signature(name, tuple(arguments), defaults, key)
+
+
+def _is_identifier(text: str) -> bool:
+    return text.isascii() and text.isidentifier()
 
 
 def _split_commas(text: str) -> list[str]:

@@ -1,46 +1,25 @@
 """Steps become nodes: conditions, repeats, blocks and names are worked out, and every expression meets its numbers."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from archcalc.errors import ArchcalcError, ArgumentError, SpecError, did_you_mean
+from archcalc.errors import ArchcalcError, ArgumentError, ShapeError, SpecError
 from archcalc.graph import Builder
 from archcalc.ops import Op
+from archcalc.spec.paths import Paths, Scope
+from archcalc.spec.source import Scalar
 from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step
+from archcalc.spec.synonyms import WORDS
 from archcalc.spec.values import Name, Value
+from archcalc.spec.whitelist import shown
 
 MOST_STEPS = 1_000_000  # steps run, also those that make no node: an upper bound on the time that a small file can take
 MOST_REPEATS = 100_000
+MOST_BODIES = 64  # one in another: blocks call blocks, so that a flat file can be deep; well within Python's own stack
 POSITIONED = ("in_channels", "in_height", "in_width")
 
 Names = Mapping[str, Any]
-
-
-class Scope:
-    """A path and the names taken in it."""
-
-    __slots__ = ("counts", "numbered", "path", "position", "written")
-
-    def __init__(self, path: str, written: frozenset[str], numbered: bool = False):
-        self.path = path
-        self.written = written
-        self.numbered = numbered
-        self.position = 0
-        self.counts: dict[str, int] = {}
-
-    def name(self, short: str, given: str | None, taken: Mapping[str, int]) -> str:
-        """Return the full path of the next step: its given name, or its position, or its short name and count."""
-        position = self.position
-        self.position += 1
-        count = self.counts[short] = self.counts.get(short, 0) + 1
-        if given is not None:
-            return self.path + given
-        if self.numbered:
-            return f"{self.path}{position}"
-        while f"{short}{count}" in self.written or f"{self.path}{short}{count}" in taken:
-            count += 1
-        self.counts[short] = count
-        return f"{self.path}{short}{count}"
 
 
 class Expander:
@@ -51,77 +30,124 @@ class Expander:
         self.signatures = signatures
         self.blocks = blocks
         self.builder = Builder()
-        self.points: dict[str, int] = {}  # the tensor at each name: steps, scopes and inputs, by full path
-        self.lines: dict[str, int] = {}
+        self.paths = Paths()
         self.heads: dict[str, int] = {}
         self.shared: tuple[str, str] | None = None  # (this scope, the scope whose parameters it uses)
         self.frozen = False
         self.steps_run = 0
+        self.depth = 0
 
     def body(self, body: Body, scope: Scope, names: Names, current: int | None) -> int | None:
         """Run the steps of a body one after the other and return where they end."""
+        self.depth += 1
+        if self.depth > MOST_BODIES and body.steps:
+            message = f"steps stand more than {MOST_BODIES} deep in blocks, groups and branches"
+            raise SpecError("E007", message, help="fewer blocks that call each other", place=body.steps[0].common.place.place())
         for step in body.steps:
             current = self.step(step, scope, names, current)
+        self.depth -= 1
         return current
 
     def step(self, step: Step, scope: Scope, names: Names, current: int | None) -> int | None:
         """Run one step, as often as it says, and return where the main path goes on."""
         common = step.common
-        self.steps_run += 1
-        if self.steps_run > MOST_STEPS:
-            raise SpecError("E051", f"the spec runs more than {MOST_STEPS:,} steps", help="fewer repeats", place=common.place.place())
+        self._spend(1 + len(names) // 64, common)
         if common.condition is None and common.repeat is None and not common.sources:
-            return self.once(step, scope, self._path(step, scope, names), names, current)
-        start = current
-        if common.sources and (common.repeat is None or common.sources[0].literal is not None):
-            start = self._source(common, scope, names, current)
-        if common.condition is not None and not self._flag("if", common.condition, names, start):
-            return current
-        if common.repeat is None:
-            end = self.once(step, scope, self._path(step, scope, names), names, start)
+            end = self.once(step, scope, self._path(step, scope, names), names, current)
         else:
-            end = self._repeated(step, scope, names, start)
+            start = current
+            if common.sources and (common.repeat is None or common.sources[0].literal is not None):
+                start = self._source(common, scope, names, current)
+            if common.condition is not None and not self._flag("if", common.condition, names, start):
+                return current
+            if common.repeat is None:
+                end = self.once(step, scope, self._path(step, scope, names), names, start)
+            else:
+                end = self._repeated(step, scope, names, start)
         return current if isinstance(step, GroupStep) and step.head else end
 
-    def _repeated(self, step: Step, scope: Scope, names: Names, current: int | None) -> int | None:
+    def _spend(self, steps: int, common: Common) -> None:
+        """Count steps, and refuse more than a graph of the largest size can need; copying many names counts for more."""
+        self.steps_run += steps
+        if self.steps_run > MOST_STEPS:
+            raise SpecError("E051", f"the spec runs more than {MOST_STEPS:,} steps", help="fewer repeats", place=common.place.place())
+
+    def _repeated(self, step: Step, scope: Scope, names: Names, start: int | None) -> int | None:
         """Run a step n times; ``i`` counts from 0, and X stands as X.0, X.1, ... unless its name counts itself."""
         common = step.common
         assert common.repeat is not None
-        times = self.evaluate(common.repeat, names, current)
+        times = self.evaluate(common.repeat, names, start)
         if type(times) is not int or not 0 <= times <= MOST_REPEATS:
-            message = f"repeat must be a whole number from 0 to {MOST_REPEATS:,}, not {times}"
+            message = f"repeat must be a whole number from 0 to {MOST_REPEATS:,}, not {shown(times)}"
             raise SpecError("E052", message, place=common.repeat.tree.place())
+        if not times:
+            return start
         counted = common.name is not None and "i" in common.name.template.names
-        path = "" if counted or not times else self._path(step, scope, names)
-        start = current
+        path = "" if counted else self._path(step, scope, names)
+        if path:
+            self.paths.claim(path, common)
+        head = isinstance(step, GroupStep) and step.head
+        current = end = start
         for i in range(times):
+            self._spend(1 + len(names) // 64, common)
             inner = {**names, "i": i}
             if common.sources and common.sources[0].literal is None:
                 current = self._source(common, scope, inner, start)
-            here = self._path(step, scope, inner) if counted else f"{path}.{i}"
-            current = self.once(step, scope, here, inner, current)
-            self.steps_run += 1
-        if path and current is not None:
-            self._mark(path, current, common)
-        return current
+            if counted:
+                end = self.once(step, scope, self._path(step, scope, inner), inner, current)
+            elif isinstance(step, MergeStep):
+                end = self._repeated_merge(step, f"{path}.{i}", inner, current)
+            else:
+                end = self.once(step, scope, f"{path}.{i}", inner, current)
+            current = start if head else end
+        if path and end is not None:
+            self.paths.mark(path, end, common)
+        return end
+
+    def _repeated_merge(self, step: MergeStep, path: str, names: Names, current: int | None) -> int | None:
+        """Run a merge and its branches in a scope of their own: in the one around it their names would come twice."""
+        scope = Scope(path + ".", step.names)
+        end = self.once(step, scope, scope.name(step.op.short, None, self.paths.points), names, current)
+        if end is not None:
+            self.paths.mark(path, end, step.common)
+        return end
 
     def once(self, step: Step, scope: Scope, path: str, names: Names, current: int | None) -> int | None:
-        """Run a step a single time under its full path."""
+        """Run a step a single time under its full path, and return where it ends. An error in it gets the path as its layer."""
+        common = step.common
+        frozen = self.frozen
+        try:
+            if common.frozen is not None:
+                self.frozen = self._flag("frozen", common.frozen, names, current)
+            end = self._run(step, scope, path, names, current)
+        except ArchcalcError as error:
+            error.layer = error.layer or path
+            error.place = error.place or common.place.place()
+            raise
+        self.frozen = frozen
+        return end
+
+    def _run(self, step: Step, scope: Scope, path: str, names: Names, current: int | None) -> int | None:
         if isinstance(step, OpStep):
             if current is None:
                 raise _no_input(step.common)
-            end: int | None = self._add(step.common, self._op(step, names, current), path, (current,), scope, names)
-        elif isinstance(step, MergeStep):
-            end = self._merge(step, scope, path, names, current)
-        elif isinstance(step, BlockStep):
+            return self._add(step.common, self._op(step, names, current), path, (current,), scope, names)
+        if isinstance(step, MergeStep):
+            return self._merge(step, scope, path, names, current)
+        if isinstance(step, BlockStep):
             body, inner = self.blocks[step.block], self._arguments(step, names, current)
-            end = self._scoped(step.common, scope, Scope(path + ".", body.names), body, inner, current)
-        else:
-            end = self._scoped(step.common, scope, Scope(path + ".", step.body.names, step.numbered), step.body, names, current)
-            if step.head and end is not None:
-                self.heads[path] = end
-                return current
+            return self._scoped(step.common, scope, Scope(path + ".", body.names), body, inner, current)
+        end = self._scoped(step.common, scope, Scope(path + ".", step.body.names, step.numbered), step.body, names, current)
+        if step.head and end is not None:
+            self._head(path, end, step.common)
         return end
+
+    def _head(self, path: str, end: int, common: Common) -> None:
+        """Note an extra output."""
+        if path == "output":
+            help = "output is what the main path ends with: aux1"
+            raise SpecError("E054", "a head cannot be named output", help=help, place=common.place.place())
+        self.heads[path] = end
 
     def _op(self, step: OpStep, names: Names, current: int) -> Op:
         """Return the step's operator with its arguments evaluated."""
@@ -133,47 +159,47 @@ class Expander:
             try:
                 op = step.made[key] = step.op(**values)
             except ArgumentError as error:
-                value = step.arguments.get(error.argument) or step.defaults[error.argument]
-                raise self._located(error, value.tree.place()) from None
+                raise _at_argument(error, step, values) from None
         return op
 
     def _add(self, common: Common, op: Op, path: str, inputs: tuple[int, ...], scope: Scope, names: Names) -> int:
         """Add the node of an operator."""
+        self.paths.claim(path, common)
         shares = self._shared_node(common, path, scope, names)
-        frozen = self.frozen or (common.frozen is not None and self._flag("frozen", common.frozen, names, inputs[0]))
-        try:
-            index = self.builder.add(path, op, inputs, line=common.place.line, shares=shares, frozen=frozen)
-        except ArchcalcError as error:
-            raise self._located(error, common.place.place(), path) from None
-        self._mark(path, index, common)
+        index = self.builder.add(path, op, inputs, line=common.place.line, shares=shares, frozen=self.frozen)
+        self.paths.mark(path, index, common)
         return index
 
     def _merge(self, step: MergeStep, scope: Scope, path: str, names: Names, current: int | None) -> int:
         """Run the branches, each from the same input, and join them."""
         common = step.common
-        if not step.branches:
-            inputs = [self.resolve(source, scope, names) for source in common.sources]
-        else:
-            inputs = []
-            for branch in step.branches:
-                end = self.body(branch, scope, names, current)
-                if end is None:
-                    raise _no_input(common)
-                inputs.append(end)
-        return self._add(common, step.op, path, tuple(inputs), scope, names)
+        inputs = []
+        for branch in step.branches:
+            end = self.body(branch, scope, names, current)
+            if end is None:
+                raise _no_input(common)
+            inputs.append(end)
+        inputs = inputs or [self._point(source, scope, names) for source in common.sources]
+        try:
+            return self._add(common, step.op, path, tuple(inputs), scope, names)
+        except ShapeError as error:
+            nodes = [self.builder.nodes[index] for index in inputs[:8]]
+            labels = step.labels or [f"branch {number}" for number in range(1, 9)]
+            ends = (f"{label} ends with {node.name} ({node.output})" for label, node in zip(labels, nodes, strict=False))
+            error.message += f": {', '.join(ends)}"
+            raise
 
     def _scoped(self, common: Common, around: Scope, scope: Scope, body: Body, names: Names, current: int | None) -> int | None:
-        """Run a body in a scope of its own; what is shared or frozen holds for all of it."""
-        shared, frozen = self.shared, self.frozen
-        path = scope.path.removesuffix(".")
+        """Run a body in a scope of its own; what is shared holds for all of it."""
+        path = scope.path[:-1]
+        self.paths.claim(path, common)
+        shared = self.shared
         if common.share is not None:
-            self.shared = (path, self._scope_path(common.share, around, names))
-        if common.frozen is not None:
-            self.frozen = frozen or self._flag("frozen", common.frozen, names, current)
+            self.shared = (path, self.paths.resolve(common.share, around, names))
         end = self.body(body, scope, names, current)
-        self.shared, self.frozen = shared, frozen
+        self.shared = shared
         if end is not None:
-            self._mark(path, end, common)
+            self.paths.mark(path, end, common)
         return end
 
     def _arguments(self, step: BlockStep, names: Names, current: int | None) -> Names:
@@ -198,78 +224,61 @@ class Expander:
             return value.constant
         if not value.names.isdisjoint(POSITIONED):
             names = {**self._position(current), **names}
-        return value.evaluate(names)
+        try:
+            return value.evaluate(names)
+        except SpecError as error:
+            if error.code == "E021":
+                error.help = self._why_unknown(error.message.removeprefix("unknown name "), current) or error.help
+            raise
 
     def _position(self, current: int | None) -> dict[str, int]:
         if current is None:
             return {}
         shape = self.builder.shape(current)
-        known = {"in_channels": shape.c}
-        if len(shape) >= 4:
-            known["in_height"], known["in_width"] = shape[-2], shape[-1]
-        return known
+        return dict(zip(("in_channels", "in_width", "in_height"), (shape.c, *reversed(shape.axes)), strict=False))
+
+    def _why_unknown(self, name: str, current: int | None) -> str | None:
+        """Return what a name that is not there may be about: one of the language's own, or a word of another library."""
+        if name == "i":
+            return "i counts the rounds of a step with repeat, inside it; its `if` is judged once, before"
+        if name not in POSITIONED:
+            return WORDS.get(name.lower())
+        if current is None:
+            return "the network has several inputs, and this step does not say which it takes: write `from: NAME`"
+        return f"the input here is {self.builder.shape(current)}, without such an axis"
 
     def _flag(self, what: str, value: Value, names: Names, current: int | None) -> bool:
         flag = self.evaluate(value, names, current)
         if not isinstance(flag, bool):
-            raise SpecError("E053", f"{what} must be true or false, not {flag}", help="write a comparison: n > 0", place=value.tree.place())
+            message = f"{what} must be true or false, not {shown(flag)}"
+            raise SpecError("E053", message, help="write a comparison: n > 0", place=value.tree.place())
         return flag
 
     def _path(self, step: Step, scope: Scope, names: Names) -> str:
         """Return the full path that a step gets in its scope, and take note of its turn."""
         name = step.common.name
-        return scope.name(_short(step), None if name is None else name.format(names), self.points)
-
-    def _mark(self, path: str, index: int, common: Common) -> None:
-        """Note that ``path`` stands for this tensor; a path that is taken is refused."""
-        if path in self.points:
-            raise SpecError(
-                "E054",
-                f"two steps are named {path}",
-                help=f"the first is on line {self.lines[path]}; names are unique within a scope" if path in self.lines else "it is an input",
-                place=common.place.place(),
-            )
-        self.points[path] = index
-        self.lines[path] = common.place.line
+        return scope.name(_short(step), None if name is None else name.format(names), self.paths.points)
 
     def _source(self, common: Common, scope: Scope, names: Names, current: int | None) -> int | None:
         """Return the step that ``from`` names; a merge with a list of them resolves it itself."""
-        return self.resolve(common.sources[0], scope, names) if len(common.sources) == 1 else current
+        return self._point(common.sources[0], scope, names) if len(common.sources) == 1 else current
 
-    def resolve(self, name: Name, scope: Scope, names: Names) -> int:
-        """Return the tensor of an earlier step: looked for in this scope, then in the ones around it."""
-        return self.points[self._scope_path(name, scope, names)]
-
-    def _scope_path(self, name: Name, scope: Scope, names: Names) -> str:
-        wanted = name.format(names)
-        path = scope.path
-        while True:
-            if path + wanted in self.points:
-                return path + wanted
-            if not path:
-                break
-            path = path[: path.rstrip(".").rfind(".") + 1]
-        inside = [known.removeprefix(scope.path) for known in self.points]
-        way_out = did_you_mean(wanted, inside) or "only a step further up can be named"
-        raise SpecError("E055", f"no earlier step is named {wanted}", help=way_out, place=name.tree.place())
+    def _point(self, name: Name, scope: Scope, names: Names) -> int:
+        """Return the tensor of an earlier step."""
+        return self.paths.points[self.paths.resolve(name, scope, names)]
 
     def _shared_node(self, common: Common, path: str, scope: Scope, names: Names) -> int | None:
         """Return the node whose parameters this one uses, by its own ``share`` or by that of a scope around it."""
         if common.share is not None:
-            return self.resolve(common.share, scope, names)
+            return self._point(common.share, scope, names)
         if self.shared is None:
             return None
         inside, holder = self.shared
         twin = holder + path.removeprefix(inside)
-        if twin not in self.points:
-            raise SpecError("E055", f"{inside} shares the parameters of {holder}, which has no step {twin}", place=common.place.place())
-        return self.points[twin]
-
-    def _located(self, error: ArchcalcError, place: Any, layer: str | None = None) -> ArchcalcError:
-        """Return the error with its place in the file, unless it has one."""
-        error.place = error.place or place
-        error.layer = error.layer or layer
-        return error
+        if twin not in self.paths.points:
+            message = f"{inside} shares the parameters of {holder}, which has no step {twin}"
+            raise SpecError("E055", message, help="both must be the same block, with the same steps", place=common.place.place())
+        return self.paths.points[twin]
 
 
 class _Arguments(dict[str, Any]):
@@ -288,8 +297,8 @@ class _Arguments(dict[str, Any]):
         names = self.names
         if value is None:
             value, names = self.step.defaults[name], self.expander.params  # the spec's defaults see params, not a block's arguments
-        if value.expression is not None or value.items is not None:
-            names = {**self._unwritten(value, names), **names, **self._others(name, value)}
+        if value.names:
+            names = {**_unwritten(self.step.op, value.names), **names, **self._others(name, value)}
         self[name] = result = self.expander.evaluate(value, names, self.current)
         return result
 
@@ -297,7 +306,7 @@ class _Arguments(dict[str, Any]):
         """Return the other arguments of the step that the value names. Its own name means what it means outside: stride: stride."""
         self.waiting.append(name)
         found = {}
-        for other in value.names:
+        for other in sorted(value.names):
             if other == name or not (other in self.step.arguments or other in self.step.defaults):
                 continue
             if other in self.waiting:
@@ -306,12 +315,12 @@ class _Arguments(dict[str, Any]):
         self.waiting.pop()
         return found
 
-    def _unwritten(self, value: Value, names: Names) -> dict[str, Any]:
-        """Return what the operator takes for arguments that nobody wrote: ``dilation`` is 1."""
-        op = self.step.op
-        fields = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
-        found = {other: fields[other] for other in value.names if other in fields and other not in names}
-        return {other: _plain(default) for other, default in found.items()}
+
+@lru_cache(maxsize=1024)
+def _unwritten(op: type[Op], names: frozenset[str]) -> dict[str, Any]:
+    """Return what the operator takes for those of the names that are arguments with a default: ``dilation`` is 1."""
+    fields = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
+    return {name: _plain(fields[name]) for name in names if name in fields}
 
 
 def _plain(default: Any) -> Any:
@@ -326,11 +335,19 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else (type(value), value)
 
 
+def _at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) -> ArgumentError:
+    """Return the error with the place of the argument that it is about."""
+    value = step.arguments.get(error.argument) or step.defaults.get(error.argument)
+    if value is not None:
+        error.place = value.tree.place()
+        if value.names and isinstance(values[error.argument], float):
+            error.help = f"floor({value.tree.text}) is a whole number" if isinstance(value.tree, Scalar) else None
+    return error
+
+
 def _short(step: Step) -> str:
     """Return what a nameless step is called before its count."""
-    if isinstance(step, OpStep):
-        return step.op.short
-    if isinstance(step, MergeStep):
+    if isinstance(step, (OpStep, MergeStep)):
         return step.op.short
     if isinstance(step, BlockStep):
         return step.block

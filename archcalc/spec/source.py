@@ -18,8 +18,9 @@ MOST_LEVELS = 32
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # YAML's printable characters, less the three (U+0085, U+2028, U+2029) that end a line in YAML 1.1 and do not in YAML 1.2.
-_REFUSED_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_LINE_END = re.compile("\r\n|\r|\n")
+# A text, not a compiled pattern: a file of plain ASCII never needs it, and compiling takes as long as reading a spec.
+_REFUSED_CHARACTER = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_PLAIN_ASCII = bytes([9, 10, 13, *range(0x20, 0x7F)])
 
 _ENDS = frozenset((yaml.MappingEndEvent, yaml.SequenceEndEvent))
 
@@ -29,8 +30,11 @@ _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _NUMBER_STARTS = frozenset("0123456789+-.")
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_DECIMAL = frozenset("0123456789+-.eE")
+_BEYOND_NUMBERS = {
+    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
 # A longer run of digits is left as text: no number of a spec has so many, and Python refuses to read some of them.
 _MOST_DIGITS = 64
 
@@ -43,7 +47,7 @@ class Source:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text
-        self.lines = _LINE_END.split(text)
+        self.lines = _lines(text)
 
     def place(self, line: int, column: int, width: int = 1) -> Place:
         """Return the place at a 1-based line and column, underlined for ``width`` characters or up to the end of the line."""
@@ -73,12 +77,7 @@ class Scalar:
             return _CONSTANTS[text]
         if text[0] not in _NUMBER_STARTS or len(text) > _MOST_DIGITS:
             return text
-        if _INTEGER.fullmatch(text):
-            # YAML 1.2 has no octal by a leading zero: 010 is ten
-            return int(text, 0) if text[1:2] in ("o", "x") else int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text.replace(".", "", 1) if text[-1] in "fFnN" else text)
-        return text
+        return _number(text)
 
     @property
     def kind(self) -> str:
@@ -292,7 +291,9 @@ def _decoded(text: str | bytes, file: str) -> str:
         except UnicodeDecodeError as error:
             raise _undecodable(error, file) from None
     text = text.removeprefix("\ufeff")
-    bad = _REFUSED_CHARACTER.search(text)
+    if text.isascii() and not text.encode().translate(None, _PLAIN_ASCII):
+        return text
+    bad = re.search(_REFUSED_CHARACTER, text)
     if bad:
         line, column = _position(text, bad.start())
         raise SpecError(
@@ -302,6 +303,25 @@ def _decoded(text: str | bytes, file: str) -> str:
             place=Source(file, text).place(line, column),
         )
     return text
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text, whatever ends them."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _number(text: str) -> str | int | float:
+    """Return the number that a plain text is by YAML 1.2's core schema, or the text itself. 010 is ten: no octal by a leading zero."""
+    if text.isdigit() and text.isascii():
+        return int(text)
+    try:
+        if _DECIMAL.issuperset(text):
+            return float(text) if any(mark in text for mark in ".eE") else int(text)
+        if text[:2] in ("0o", "0x") and text[2:].isalnum():
+            return int(text, 0)
+    except ValueError:
+        return text
+    return _BEYOND_NUMBERS.get(text, text)
 
 
 def _undecodable(error: UnicodeDecodeError, file: str) -> SpecError:
@@ -320,7 +340,7 @@ def _undecodable(error: UnicodeDecodeError, file: str) -> SpecError:
 
 def _position(text: str, index: int) -> tuple[int, int]:
     """Return the 1-based line and column of the character at ``index``."""
-    before = _LINE_END.split(text[:index])
+    before = _lines(text[:index])
     return len(before), len(before[-1]) + 1
 
 

@@ -4,6 +4,7 @@ Reading is where everything is refused that can be judged without numbers: unkno
 that no variant takes.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -12,10 +13,12 @@ from archcalc.errors import SpecError, did_you_mean
 from archcalc.ops import OPS, Op
 from archcalc.ops.base import kinds, required
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
-from archcalc.spec.synonyms import ARGUMENTS, INFERRED, OPERATORS
+from archcalc.spec.synonyms import ARGUMENTS, ELSEWHERE, INFERRED, OPERATORS, WORDS
 from archcalc.spec.values import Name, Value, read_name, read_value
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
+
+_CALLED = re.compile(r"(?:torch\.)?(?:nn\.)?(\w+) ?(?:\(.*)?", re.DOTALL)  # nn.Conv2d(3, 64), as in a module's source
 
 
 class Common(msgspec.Struct, frozen=True):
@@ -46,6 +49,8 @@ class MergeStep(msgspec.Struct, frozen=True):
     common: Common
     op: Op
     branches: tuple["Body", ...]
+    labels: tuple[str, ...]
+    names: frozenset[str]  # written out in the branches
 
 
 class BlockStep(msgspec.Struct, frozen=True):
@@ -107,9 +112,7 @@ class StepReader:
         if isinstance(tree, Sequence):
             raise SpecError("E033", "a step must be an operator or a block, not a list", help="one `- ` too many?", place=tree.place())
         if len(tree.entries) != 1:
-            first, *others = [key.text for key, _ in tree.entries] or [""]
-            message = f"a step is one operator or block, but this one has {first} and {', '.join(others)}" if others else "this step is empty"
-            raise SpecError("E033", message, help=f"write `- {first}: {{...}}`, or indent its arguments deeper", place=tree.place())
+            raise self._not_one_step(tree)
         key, arguments = tree.entries[0]
         return self._named(key, None if isinstance(arguments, Scalar) and arguments.value is None else arguments)
 
@@ -121,15 +124,38 @@ class StepReader:
             return self._block(key, arguments)
         op = OPS.get(name)
         if op is None:
-            known = [*OPS, *self.blocks, "group", "head"]
-            what = "operator" if name[:1].isupper() else "block"
-            place = key.place()
-            raise SpecError("E034", f"unknown {what} {name[:60]}", help=did_you_mean(name, known, OPERATORS), place=place)
+            raise self._unknown(key)
         if isinstance(arguments, (Scalar, Sequence)):
-            example = next(iter(required(op) or op.__struct_fields__), None)
-            way_out = f"write `{name}: {{{example}: ...}}`" if example else f"write `- {name}`"
-            raise SpecError("E035", f"{name} takes named arguments, not {arguments.kind}", help=way_out, place=arguments.place())
+            message = f"{name} takes named arguments, not {arguments.kind}"
+            raise SpecError("E035", message, help=f"write `- {example(op)}`", place=arguments.place())
         return self._merge(key, op, arguments) if op.merges else self._op(key, op, arguments)
+
+    def _not_one_step(self, tree: Mapping) -> SpecError:
+        """Return the error for a mapping that should be a single operator or block with its arguments inside."""
+        if not tree.entries:
+            return _empty_step(tree)
+        words = [key.text for key, _ in tree.entries]
+        step = next((word for word in words if word in OPS or word in self.blocks or word in ("group", "head")), None)
+        if step is None:
+            way_out = "begin with the operator: `- Conv2d: {out_channels: 64, kernel_size: 3}`"
+        else:
+            way_out = f"write `- {step}: {{{', '.join(f'{word}: ...' for word in words[:3] if word != step)}}}`, or indent them deeper"
+        listed = ", ".join(words[:6])
+        return SpecError("E033", f"a step is one operator or block with its arguments inside, not {listed}", help=way_out, place=tree.place())
+
+    def _unknown(self, key: Scalar) -> SpecError:
+        """Return the error for a step that names no operator and no block."""
+        name = key.text
+        if not name:
+            return _empty_step(key)
+        called = _CALLED.fullmatch(name)
+        if called and called[1] != name and called[1] in OPS:
+            way_out: str | None = f"write `- {example(OPS[called[1]])}`"
+        else:
+            way_out = did_you_mean(name, [*OPS, *self.blocks, "group", "head"], OPERATORS)
+        what = "operator" if name[:1].isupper() else "block"
+        otherwise = "operators are named as in torch.nn; a block is defined under blocks:"
+        return SpecError("E034", f"unknown {what} {name[:60]}", help=way_out or otherwise, place=key.place())
 
     def _op(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> OpStep:
         known = kinds(op)
@@ -150,13 +176,18 @@ class StepReader:
         if max(len(branches), len(common.sources)) < 2:
             way_out = f"write `{name}: {{main: [...], skip: []}}` or `{name}: {{from: [first, second]}}`"
             raise SpecError("E037", f"{name} needs at least two branches", help=way_out, place=key.place())
-        return MergeStep(common, op(), branches)
+        if common.share is not None:
+            way_out = "share the steps in its branches, or a block around them"
+            raise SpecError("E037", f"{name} has no parameters of its own to share", help=way_out, place=common.share.tree.place())
+        labels = tuple(branch.text for branch, _ in own) or tuple(source.tree.text for source in common.sources)
+        return MergeStep(common, op(), branches, labels, frozenset().union(*(branch.names for branch in branches)))
 
     def _block(self, key: Scalar, arguments: Tree | None) -> BlockStep:
         signature = self.blocks[key.text]
         header = f"{key.text}({', '.join(signature.arguments)})"
         if isinstance(arguments, Scalar):
-            raise SpecError("E035", f"{header} takes its arguments by name or as a list, not {arguments.kind}", place=arguments.place())
+            message = f"{header} takes its arguments by name or as a list, not {arguments.kind}"
+            raise SpecError("E035", message, help=f"write `{key.text}: [{arguments.text[:40]}]`", place=arguments.place())
         if isinstance(arguments, Sequence):
             if len(arguments.items) > len(signature.arguments):
                 extra = arguments.items[len(signature.arguments)]
@@ -188,9 +219,9 @@ class StepReader:
                 way_out = did_you_mean(argument.text, (*known, *COMMON))
                 raise SpecError("E038", f"{key.text} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
         numbered = arguments.get("numbered")
-        flag = numbered.value if isinstance(numbered, Scalar) else (numbered is not None or False)
-        if flag not in (True, False) or isinstance(numbered, (Mapping, Sequence)):
-            raise SpecError("E030", "numbered must be true or false", place=numbered.place() if numbered else key.place())
+        flag = False if numbered is None else numbered.value if isinstance(numbered, Scalar) else None
+        if numbered is not None and not isinstance(flag, bool):
+            raise SpecError("E030", f"numbered must be true or false, not {numbered.kind}", place=numbered.place())
         return GroupStep(common, self.body(arguments.get("layers"), key, key.text), bool(flag), head)
 
     def _split(self, key: Scalar, arguments: Mapping | None) -> tuple[Common, list[tuple[Scalar, Tree]]]:
@@ -224,12 +255,7 @@ def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str
     for key, tree in entries:
         kind = known.get(key.text)
         if kind is None:
-            if key.text in INFERRED:
-                message, way_out = f"{key.text} of {op.__name__} is inferred from the layer before", "remove it"
-            else:
-                message = f"{op.__name__} has no argument {key.text[:60]}"
-                way_out = did_you_mean(key.text, [*known, *COMMON], ARGUMENTS) or f"{op.__name__} takes no arguments of its own"
-            raise SpecError("E038", message, help=way_out, place=key.place())
+            raise _unknown_argument(op, key)
         value = read_value(tree, kind.words)
         if value.expression is None and value.items is None:
             try:
@@ -240,12 +266,34 @@ def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str
     return values
 
 
+def _unknown_argument(op: type[Op], key: Scalar) -> SpecError:
+    name = key.text
+    if name in INFERRED:
+        return SpecError("E038", f"{name} of {op.__name__} is inferred from the layer before", help="remove it", place=key.place())
+    own = list(kinds(op))
+    way_out = ELSEWHERE.get(name) or did_you_mean(name, [*own, *COMMON], ARGUMENTS)
+    otherwise = f"{op.__name__} takes {', '.join(own) if own else 'no arguments of its own'}"
+    return SpecError("E038", f"{op.__name__} has no argument {name[:60]}", help=way_out or otherwise, place=key.place())
+
+
+def _empty_step(tree: Scalar | Mapping) -> SpecError:
+    return SpecError("E033", "this step is empty", help="write an operator or a block behind the dash: `- ReLU`", place=tree.place())
+
+
+def example(op: type[Op]) -> str:
+    """Return how the operator is written, with the arguments that it cannot do without."""
+    if op.merges:
+        return f"{op.__name__}: {{main: [...], skip: []}}"
+    needed = ", ".join(f"{name}: ..." for name in required(op))
+    return f"{op.__name__}: {{{needed}}}" if needed else op.__name__
+
+
 def wrong_argument(op: type[Op], name: str, value: Value, expected: str) -> SpecError:
     """Return the error for an argument whose value, known before any number of the graph is, cannot be taken."""
     from archcalc.ops.base import shown
 
     message = f"{name} of {op.__name__} must be {expected}, not {shown(value.constant)}"
-    return SpecError("E120", message, place=value.tree.place())
+    return SpecError("E120", message, help=WORDS.get(str(value.constant).lower()), place=value.tree.place())
 
 
 def _written_names(step: Step) -> frozenset[str]:
@@ -253,7 +301,7 @@ def _written_names(step: Step) -> frozenset[str]:
     name = step.common.name
     own = frozenset([name.literal]) if name is not None and name.literal is not None else frozenset()
     if isinstance(step, MergeStep):
-        return own.union(*(branch.names for branch in step.branches))
+        return own | step.names
     return own
 
 

@@ -73,3 +73,27 @@ OPERATORS: dict[str, str] = {
 
 # Arguments of torch.nn's classes that the tensor at that point decides.
 INFERRED = frozenset({"in_channels", "in_features", "num_features", "num_channels", "input_size", "in_planes", "input_shape"})
+
+# Arguments of other libraries' layers that are steps of their own here, or no matter of the architecture.
+ELSEWHERE: dict[str, str] = {
+    "activation": "write the activation as a step of its own: - ReLU",
+    "batch_norm": "write it as a step of its own: - BatchNorm2d",
+    "dropout": "write it as a step of its own: - Dropout",
+    "kernel_initializer": "how weights begin is no part of a spec: remove it",
+    "weight_filler": "how weights begin is no part of a spec: remove it",
+    "bias_filler": "how weights begin is no part of a spec: remove it",
+    "trainable": "did you mean frozen?",
+}
+
+# Words that stand where a value is expected, and are none here; in small letters.
+WORDS: dict[str, str] = {
+    "valid": "what other libraries call valid is padding: 0",
+    "same": "same is written small, and for padding alone",
+    "no": "no is a text in YAML 1.2: write false",
+    "yes": "yes is a text in YAML 1.2: write true",
+    "off": "off is a text in YAML 1.2: write false",
+    "on": "on is a text in YAML 1.2: write true",
+    "none": "write null, or leave the argument out",
+    "null": "null is no value here: write a number, or leave the argument out",
+    "inf": "only finite numbers",
+}

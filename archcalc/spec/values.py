@@ -1,5 +1,6 @@
 """Values in a spec: each scalar or list as a value that is known at once, or as expressions that wait for their names."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from archcalc.spec.source import Scalar, Sequence, Tree
 
 NO_NAMES: Mapping[str, Any] = {}
 
+_PAPER_SIZES = re.compile(r"\d+(?: ?[xX×] ?\d+)+")  # 3x224x224, as papers print shapes
+
 
 class Value(msgspec.Struct, frozen=True):
     """What stands at one place of the spec: ``constant``, unless ``expression`` or ``items`` must be evaluated first."""
@@ -20,13 +23,7 @@ class Value(msgspec.Struct, frozen=True):
     constant: Any = None
     expression: Expression | None = None
     items: "tuple[Value, ...] | None" = None
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that the value depends on; none when it is constant."""
-        if self.expression is not None:
-            return self.expression.names
-        return frozenset().union(*(item.names for item in self.items or ()))
+    names: frozenset[str] = frozenset()  # those that it depends on
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Return the number, boolean, word or list. Raises SpecError at the place where the expression went wrong."""
@@ -72,7 +69,7 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
         items = tuple(read_value(item, words) for item in tree.items)
         if all(item.expression is None and item.items is None for item in items):
             return Value(tree, constant=[item.constant for item in items])
-        return Value(tree, items=items)
+        return Value(tree, items=items, names=frozenset[str]().union(*(item.names for item in items)))
     if isinstance(tree, TreeMapping):
         raise SpecError(
             "E030", "a value must be a number, true or false, an expression or a list, not a mapping", place=tree.place(), help=brace_help(tree)
@@ -85,8 +82,10 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
         if not expression.names:
             return Value(tree, constant=expression.evaluate(NO_NAMES))
     except ExpressionError as error:
+        if _PAPER_SIZES.fullmatch(value):
+            error.help = f"write [{', '.join(re.findall('[0-9]+', value))}]"
         raise placed(error, tree) from None
-    return Value(tree, expression=expression)
+    return Value(tree, expression=expression, names=expression.names)
 
 
 def brace_help(tree: TreeMapping) -> str | None:
@@ -99,7 +98,8 @@ def brace_help(tree: TreeMapping) -> str | None:
 def read_name(tree: Tree, what: str = "name") -> Name:
     """Read a name: text or digits, of one line, without dots, spaces or control characters."""
     if not isinstance(tree, Scalar) or not tree.text:
-        raise SpecError("E031", f"{what} must be a text, not {tree.kind}", place=tree.place())
+        way_out = brace_help(tree) if isinstance(tree, TreeMapping) else None
+        raise SpecError("E031", f"{what} must be a text, not {tree.kind}", help=way_out, place=tree.place())
     try:
         name = Name(tree, template(tree.text))
     except ExpressionError as error:

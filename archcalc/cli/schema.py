@@ -1,0 +1,26 @@
+"""``archcalc schema``: the JSON Schema of specs, and of what the commands print."""
+
+import click
+
+from archcalc.cli.options import Command
+
+PRINTING_JSON = ("list", "show", "summary", "compare")  # held equal by a test to archcalc.render.schemas.DOCUMENTS
+
+
+@click.command(
+    "schema",
+    cls=Command,
+    help="""The JSON Schema of specs, or of what COMMAND prints with --format json.
+
+    An editor with a YAML language server completes a spec, explains it and marks typos once its first line is
+    "# yaml-language-server: $schema=spec-1.schema.json", and the schema stands beside it.""",
+    examples=("archcalc schema -o spec-1.schema.json", "archcalc schema summary"),
+)
+@click.argument("name", metavar="[COMMAND]", required=False, type=click.Choice(PRINTING_JSON))
+@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
+def command(name: str | None, file: str | None) -> None:
+    """Render and deliver."""
+    from archcalc.render.formats import deliver
+    from archcalc.render.schemas import schema_text
+
+    deliver(schema_text(name), file)

@@ -1,0 +1,50 @@
+"""``archcalc show MODEL``: the spec itself, or the flat graph that comes of it."""
+
+from pathlib import PurePath
+
+import click
+
+from archcalc.cli.options import FORMATS, SUFFIXES, Command, Request, model_options
+
+
+@click.command(
+    "show",
+    cls=Command,
+    help="The spec itself; with --expanded the flat graph that comes of it, again as a spec.",
+    examples=(
+        "archcalc show resnet50",
+        "archcalc show alexnet > mine.yaml",
+        "archcalc show resnet50 --expanded --input 3x128x128",
+        "archcalc show resnet50 --format json",
+    ),
+)
+@model_options
+@click.option("--expanded", is_flag=True, help="Write out blocks, repeats, conditions and expressions: a line for each layer.")
+@click.option(
+    "--format",
+    type=click.Choice(("yaml", *FORMATS)),
+    show_default="yaml, or what FILE ends in",
+    help="A spec, or the expanded graph in another form.",
+)
+@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format.")
+def command(request: Request, expanded: bool, format: str | None, file: str | None) -> None:
+    """Load, render; what is to be said about the text goes to standard error."""
+    from archcalc.render import show
+    from archcalc.render.expanded import expanded as written_out
+    from archcalc.render.formats import deliver, write
+    from archcalc.spec import read_spec
+
+    form = format or SUFFIXES.get(PurePath(file or "").suffix.lower(), "yaml")
+    if form != "yaml":
+        write(show.graph_result(request.graph()), form, file)
+        return
+    if expanded:
+        text = written_out(request.graph())
+        notes = show.expanded_notes(text)
+    else:
+        spec, named = read_spec(request.model)  # not the graph: a spec that does not fit together can still be read
+        text = spec.text
+        notes = show.spec_notes(spec, request.variant or named, bool(request.settings or request.inputs or request.batch > 1))
+    deliver(text, file)
+    for note in notes:
+        click.echo(note, err=True)

@@ -1,0 +1,190 @@
+"""A comparison of models: its document for machines, its table for people."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from string import ascii_uppercase
+from typing import Any
+
+import msgspec
+
+from archcalc.analysis.compare import Comparison, Part, Row
+from archcalc.analysis.fold import GROUP
+from archcalc.analysis.report import Report, Totals
+from archcalc.errors import UsageError
+from archcalc.render.figures import count, plain, sizes
+from archcalc.render.formats import Result
+from archcalc.render.summary import CONVENTIONS
+from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
+
+MOST_MODELS = len(ascii_uppercase)  # each is a letter in the headings
+
+
+class ComparedModel(msgspec.Struct, frozen=True):
+    """One model and its totals; ``inputs`` have the batch first."""
+
+    model: str
+    title: str
+    inputs: dict[str, tuple[int, ...]]
+    totals: Totals
+
+
+class ComparedRow(msgspec.Struct, frozen=True):
+    """One row: each model's part in the models' order, null where a model has none, and which quantities differ."""
+
+    equal: bool
+    differs: tuple[str, ...]
+    parts: tuple[Part | None, ...]
+
+
+class ComparedTotal(msgspec.Struct, frozen=True):
+    """One total over the models: ``differences`` and ``ratios`` are to the first, a ratio is null where the first is 0."""
+
+    quantity: str
+    values: tuple[int, ...]
+    differences: tuple[int, ...]
+    ratios: tuple[float | None, ...]
+
+
+class CompareDocument(msgspec.Struct, frozen=True):
+    """What ``archcalc compare --format json`` prints: all rows, also those that are equal."""
+
+    schema: str
+    dtype: str
+    models: tuple[ComparedModel, ...]
+    rows: tuple[ComparedRow, ...]
+    totals: tuple[ComparedTotal, ...]
+
+
+def comparison(found: Comparison, *, every_row: bool = False) -> Result:
+    """Return the comparison; its table shows ``every_row``, or folds those that are equal."""
+    if len(found.reports) > MOST_MODELS:
+        raise UsageError("E228", f"{len(found.reports)} models do not fit side by side", help=f"compare at most {MOST_MODELS}")
+    models = tuple(ComparedModel(report.model, report.title, report.input, report.totals) for report in found.reports)
+    rows = tuple(ComparedRow(row.equal, tuple(row.differences), row.parts) for row in found.rows)
+    totals = tuple(_total(name, found.reports) for name in Totals.__struct_fields__)
+    document = CompareDocument("archcalc.compare/1", found.reports[0].dtype, models, rows, totals)
+    return Result(document, "rows", partial(_table, found, totals, every_row))
+
+
+def _total(quantity: str, reports: Sequence[Report]) -> ComparedTotal:
+    values = tuple(getattr(report.totals, quantity) for report in reports)
+    first = values[0]
+    differences = tuple(value - first for value in values)
+    return ComparedTotal(quantity, values, differences, tuple(value / first if first else None for value in values))
+
+
+def _table(found: Comparison, totals: Sequence[ComparedTotal], every_row: bool) -> Table:
+    letters = ascii_uppercase[: len(found.reports)]
+    rows: list[tuple[Cell, ...]] = []
+    for folded, run in groupby(found.rows, key=lambda row: row.equal and not every_row):
+        rows += [_equal_rows(list(run), len(letters))] if folded else [_row(row, letters) for row in run]
+    by_name = {total.quantity: total for total in totals}
+    params, macs = by_name["params"], by_name["macs"]
+    sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
+    title = ", ".join(f"{letter} {report.model}" for letter, report in zip(letters, found.reports, strict=True))
+    return Table(title, _columns(letters), tuple(rows), sums, tuple(_notes(found.reports, totals, letters)))
+
+
+def _columns(letters: str) -> tuple[Column, ...]:
+    return (
+        Column("name", "layer", "name", ESSENTIAL),
+        Column("op", "operator", "text", 50),
+        Column("output_shape", "output", "shape", 60),
+        *(Column(f"params_{letter.lower()}", f"params {letter}", "count", 90) for letter in letters),
+        *(Column(f"params_{letter.lower()}_to_a", f"params {letter}/A", "count", 88) for letter in letters[1:]),
+        *(Column(f"macs_{letter.lower()}", f"MACs {letter}", "count", 40) for letter in letters),
+        *(Column(f"macs_{letter.lower()}_to_a", f"MACs {letter}/A", "count", 80) for letter in letters[1:]),
+        Column("differs", "differs", "text", 85),
+    )
+
+
+def _equal_rows(rows: list[Row], models: int) -> tuple[Cell, ...]:
+    """Return the one line that stands for equal rows."""
+    layers = sum(part.layers for row in rows for part in row.parts[:1] if part is not None)
+    return (f"({count(layers)} equal {'layer' if layers == 1 else 'layers'})", *(None,) * (3 + 4 * models - 2))
+
+
+def _row(row: Row, letters: str) -> tuple[Cell, ...]:
+    present = [part for part in row.parts if part is not None]
+    first = present[0]
+    params = tuple(None if part is None else part.params for part in row.parts)
+    macs = tuple(None if part is None else part.macs for part in row.parts)
+    return (
+        " / ".join(dict.fromkeys(part.name for part in present)),
+        first.op if first.op != GROUP else f"{count(first.layers)} {'layer' if first.layers == 1 else 'layers'}",
+        first.output_shape,
+        *params,
+        *_shares(params),
+        *macs,
+        *_shares(macs),
+        _differs(row, letters),
+    )
+
+
+def _shares(values: tuple[int | None, ...]) -> tuple[str | None, ...]:
+    """Return each later model's ratio to the first, where they differ."""
+    first = values[0]
+    return tuple(None if not first or value is None or value == first else ratio(value / first) for value in values[1:])
+
+
+def ratio(value: float) -> str:
+    """Return a ratio to two decimals; one that would be rounded to nothing, or to 1, keeps three digits that count.
+
+    >>> ratio(0.5002), ratio(0.0004), ratio(1.0001), ratio(12.345)
+    ('0.50', '0.0004', '1.0001', '12.35')
+    """
+    text = f"{value:.2f}"
+    return f"{value:.3g}" if text == "0.00" else f"{value:.6g}" if text == "1.00" else text
+
+
+def _differs(row: Row, letters: str) -> str:
+    """Return in words what is not the same, in the models' order: `groups 1 -> 2`."""
+    having = [letter for letter, part in zip(letters, row.parts, strict=True) if part is not None]
+    words = [] if len(having) == len(letters) else [f"only in {' and '.join(having)}"]
+    for name, values in row.differences.items():
+        if name not in ("params", "macs"):  # which have columns of their own
+            words.append(f"{_WORDS.get(name, name)} {' -> '.join(_text(name, value) for value in values)}")
+    return ", ".join(words)
+
+
+_WORDS = {"op": "operator", "output_shape": "output"}
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name == "output_shape":
+        return sizes(value[1:])
+    if isinstance(value, tuple):
+        if any(isinstance(item, tuple) for item in value):
+            return f"{len(value)} lists"
+        return str(value[0]) if len(set(value)) == 1 else sizes(value)
+    return str(value).lower() if isinstance(value, bool) else plain(str(value))
+
+
+_TOLD = {"params": "params", "macs": "MACs", "buffers": "buffers", "output_bytes": "activation bytes", "saved_bytes": "saved bytes"}
+
+
+def _notes(reports: Sequence[Report], totals: Sequence[ComparedTotal], letters: str) -> list[str]:
+    """Return who the letters are, and the totals against those of the first."""
+    notes = []
+    for letter, report in zip(letters, reports, strict=True):
+        shapes = ", ".join(sizes(shape[1:]) for shape in report.input.values())
+        notes.append(f"{letter} = {report.model}{': ' if report.title else ''}{report.title}; input {shapes}")
+    notes += [f"{letter} - A: {_against(totals, index)}" for index, letter in enumerate(letters[1:], start=1)]
+    notes.append(CONVENTIONS["macs"].sentence)
+    return notes
+
+
+def _against(totals: Sequence[ComparedTotal], index: int) -> str:
+    """Return how far a model's totals are from those of the first."""
+    told = {word: total for total in totals if (word := _TOLD.get(total.quantity))}
+    differing = [_difference(word, total, index) for word, total in told.items() if total.differences[index]]
+    equal = [word for word, total in told.items() if not total.differences[index]]
+    return "; ".join([*([", ".join(differing)] if differing else []), *([f"equal {', '.join(equal)}"] if equal else [])])
+
+
+def _difference(word: str, total: ComparedTotal, index: int) -> str:
+    share = total.ratios[index]
+    return f"{word} {total.differences[index]:+,}" + (f" (x{ratio(share)})" if share else "")

@@ -1,0 +1,227 @@
+"""A graph written out as a flat spec, which the loader reads back to the same graph."""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from archcalc.graph import Graph
+from archcalc.ops.base import Op, kinds
+
+_UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_WORDS = frozenset("true false null yes no on off y n".split())  # some YAML readers take these for flags
+_LAST_COLUMN = 72  # up to which the shapes of a run of steps line up; a longer line pushes its own aside
+
+
+def expanded(graph: Graph) -> str:
+    """Return the graph as a spec without blocks, repeats, conditions and expressions: a line for each node, scopes as groups.
+
+    The loader reads it back to the same nodes. A step inside a scope cannot name one outside that a nearer one of the same name hides;
+    where that is needed, a group without layers gives the hidden step a second name.
+    """
+    first = _Writer(graph, {})
+    first.write()
+    names = {part for node in graph.nodes for part in node.name.split(".")}
+    aliases = {index: _unused(f"{graph.nodes[index].name.rpartition('.')[2]}_out", names) for index in sorted(first.hidden)}
+    writer = _Writer(graph, aliases) if aliases else first
+    if aliases:
+        writer.write()
+    return "\n".join([*_header(graph), *_lined_up(writer.lines)]) + "\n"
+
+
+def _lined_up(lines: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines with their comments, those of neighbours in one column."""
+    for commented, run in groupby(lines, key=lambda line: bool(line[1])):
+        steps = list(run)
+        column = min(max(len(step) for step, _ in steps), _LAST_COLUMN)
+        yield from (f"{step:<{column}}  # {comment}" if commented else step for step, comment in steps)
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """Return a name that is not taken, and take it."""
+    while name in names:
+        name += "_"
+    names.add(name)
+    return name
+
+
+def _header(graph: Graph) -> Iterator[str]:
+    layers = len(graph.nodes) - len(graph.inputs)
+    yield f"# {graph.name} written out: {layers:,} layers, and behind each the shape that it makes"
+    for key in ("name", "title", "source"):
+        if value := getattr(graph, key):
+            yield f"{key}: {_quoted(value)}"
+    sizes = {_quoted(node.name): flow(tuple(node.output)[1:]) for node in graph.inputs}
+    alone = sizes.get("input") if len(sizes) == 1 else None
+    yield "input: " + (alone or "{" + ", ".join(f"{name}: {size}" for name, size in sizes.items()) + "}")
+    yield "layers:"
+
+
+class _Scope:
+    """A scope with what stands in it: nodes by their index, and inner scopes."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.children: list[int | _Scope] = []
+
+    def inner(self, path: str) -> "_Scope":
+        """Return the scope of this path, which is a new one unless it is the last thing here: scopes are left only once."""
+        last = self.children[-1] if self.children else None
+        if isinstance(last, _Scope) and last.path == path:
+            return last
+        scope = _Scope(path)
+        self.children.append(scope)
+        return scope
+
+
+def _scopes(graph: Graph) -> _Scope:
+    """Return the tree of scopes that the paths of the nodes and heads describe."""
+    root = _Scope("")
+    paths = [(node.name, index) for index, node in enumerate(graph.nodes) if node.inputs]
+    holding = {name[: end.start()] for name, _ in paths for end in re.finditer(r"\.", name)}
+    empty_heads = [(f"{head}.", None) for head in graph.outputs if head != "output" and head not in holding]
+    for path, index in [*paths, *empty_heads]:
+        scope = root
+        for end in re.finditer(r"\.", path):
+            scope = scope.inner(path[: end.start()])
+        if index is not None:
+            scope.children.append(index)
+    return root
+
+
+class _Writer:
+    """Writes the steps and keeps, as the loader will, the point where the path goes on and the names that are known so far."""
+
+    def __init__(self, graph: Graph, aliases: dict[int, str]):
+        self.graph = graph
+        self.aliases = aliases
+        self.lines: list[tuple[str, str]] = []  # each with its comment
+        self.hidden: set[int] = set()  # nodes that were to be named where a nearer step has the same name
+        self.known = {node.name for node in graph.inputs}
+        self.current: int | None = 0 if len(graph.inputs) == 1 else None
+
+    def write(self) -> None:
+        """Write all the steps."""
+        for index in range(len(self.graph.inputs)):
+            self._alias(index, "  ")
+        self._body(_scopes(self.graph), "  ")
+        self._end("", self.graph.outputs["output"], "  ")
+
+    def _line(self, text: str, comment: str = "") -> None:
+        self.lines.append((text, comment))
+
+    def _body(self, scope: _Scope, indent: str) -> None:
+        for child in scope.children:
+            if isinstance(child, _Scope):
+                self._group(child, indent)
+            else:
+                self._node(child, scope.path, indent)
+
+    def _group(self, scope: _Scope, indent: str) -> None:
+        head = scope.path in self.graph.outputs and scope.path != "output"
+        before = self.current
+        name = _quoted(scope.path.rpartition(".")[2])
+        if head and not scope.children:
+            source = self._reference(self.graph.outputs[scope.path], scope.path.rpartition(".")[0])
+            self._line(f"{indent}- head: {{name: {name}, from: {source}, layers: []}}")
+        else:
+            self._line(f"{indent}- {'head' if head else 'group'}:")
+            self._line(f"{indent}    name: {name}")
+            self._line(f"{indent}    layers:")
+            self._body(scope, indent + "      ")
+            if head:
+                self._end(scope.path, self.graph.outputs[scope.path], indent + "      ")
+        self.known.add(scope.path)
+        if head:
+            self.current = before
+
+    def _node(self, index: int, scope: str, indent: str) -> None:
+        node = self.graph.nodes[index]
+        keys = {"name": _quoted(node.name.rpartition(".")[2])}
+        keys |= {name: flow(value) for name, value in _arguments(node.op).items()}
+        if node.op.merges:
+            keys["from"] = "[" + ", ".join(self._reference(i, scope) for i in node.inputs) + "]"
+        elif node.inputs[0] != self.current:
+            keys["from"] = self._reference(node.inputs[0], scope)
+        if node.shares is not None:
+            keys["share"] = self._reference(node.shares, scope)
+        if node.frozen:
+            keys["frozen"] = "true"
+        step = f"{indent}- {type(node.op).__name__}: {{{', '.join(f'{key}: {text}' for key, text in keys.items())}}}"
+        self._line(step, str(node.output))
+        self.known.add(node.name)
+        self.current = index
+        self._alias(index, indent)
+
+    def _alias(self, index: int, indent: str) -> None:
+        """Give a node its second name, if it needs one, before anything can hide it."""
+        if index not in self.aliases:
+            return
+        own = self.graph.nodes[index].name
+        scope, dot, name = own.rpartition(".")
+        source = "" if self.current == index else f"from: {_quoted(name)}, "
+        step = f"{indent}- group: {{name: {_quoted(self.aliases[index])}, {source}layers: []}}"
+        self._line(step, f"{own}, where another {name} is nearer")
+        self.known.add(f"{scope}{dot}{self.aliases[index]}")
+        self.current = index
+
+    def _end(self, scope: str, end: int, indent: str) -> None:
+        """Go back to the node that leaves this scope, where that is not the last one."""
+        if self.current != end:
+            names = {node.name.rpartition(".")[2] for node in self.graph.nodes}
+            name = _quoted(_unused("end", names))
+            self._line(f"{indent}- group: {{name: {name}, from: {self._reference(end, scope)}, layers: []}}")
+            self.current = end
+
+    def _reference(self, index: int, scope: str) -> str:
+        """Return the shortest name that means this node from inside the scope."""
+        path = self.graph.nodes[index].name
+        if index in self.aliases:
+            around, dot, _ = path.rpartition(".")
+            path = f"{around}{dot}{self.aliases[index]}"
+        for prefix in _enclosing(scope):
+            name = path.removeprefix(prefix)
+            if path.startswith(prefix) and self._meant(name, scope) == path:
+                return _quoted(name)
+        self.hidden.add(index)
+        return _quoted(path)
+
+    def _meant(self, name: str, scope: str) -> str | None:
+        """Return the path that a name stands for: looked for in this scope, then in the ones around it, as the loader does."""
+        return next((prefix + name for prefix in _enclosing(scope) if prefix + name in self.known), None)
+
+
+def _enclosing(scope: str) -> Iterator[str]:
+    """Yield what stands before a name in this scope, then in each one around it."""
+    while scope:
+        yield f"{scope}."
+        scope = scope.rpartition(".")[0]
+    yield ""
+
+
+def _arguments(op: Op) -> dict[str, Any]:
+    """Return the arguments that are not as they would be unwritten, each as briefly as the operator reads it back."""
+    defaults = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
+    found = {}
+    for name, kind in kinds(type(op)).items():
+        value = getattr(op, name)
+        if name in defaults and value == defaults[name]:
+            continue
+        brief = value[0] if isinstance(value, tuple) and len(set(value)) == 1 and not isinstance(value[0], tuple) else value
+        found[name] = brief if kind.read(brief) == value else value
+    return found
+
+
+def flow(value: Any) -> str:
+    """Return a value as YAML writes it on one line."""
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML, in quotes only where it could be taken for something else."""
+    if _UNQUOTED.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,57 @@
+"""The published JSON Schemas: of specs, and of what each command prints with ``--format json``, from the structs that are printed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from archcalc.errors import UsageError, did_you_mean
+from archcalc.spec.schema import DIALECT, spec_schema
+
+
+def _summary() -> type[msgspec.Struct]:
+    from archcalc.render.summary import Summary
+
+    return Summary
+
+
+def _list() -> type[msgspec.Struct]:
+    from archcalc.render.listing import Models
+
+    return Models
+
+
+def _show() -> type[msgspec.Struct]:
+    from archcalc.render.show import ShowDocument
+
+    return ShowDocument
+
+
+def _compare() -> type[msgspec.Struct]:
+    from archcalc.render.compare import CompareDocument
+
+    return CompareDocument
+
+
+# Command -> the struct that it prints, imported when its schema is asked for.
+DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {"list": _list, "show": _show, "summary": _summary, "compare": _compare}
+
+
+def schema_text(name: str | None = None) -> str:
+    """Return the JSON Schema of a command's JSON, or of specs for None. Raises UsageError for a command that has none."""
+    if name is None:
+        schema = spec_schema()
+    elif name in DOCUMENTS:
+        schema = _document_schema(name)
+    else:
+        raise UsageError("E229", f"there is no schema of {name}", help=did_you_mean(name, list(DOCUMENTS)))
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _document_schema(name: str) -> dict[str, Any]:
+    document = DOCUMENTS[name]()
+    schema = msgspec.json.schema(document, ref_template="#/$defs/{name}")
+    properties = schema["$defs"][document.__name__]["properties"]
+    properties["schema"] = {"const": f"archcalc.{name}/1"}
+    return {"$schema": DIALECT, "title": f"archcalc {name} --format json"} | schema

@@ -1,0 +1,263 @@
+"""The summary of one network: its document for machines, its table for people."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from archcalc.analysis import Report
+from archcalc.analysis.fold import GROUP, Fold, fold
+from archcalc.errors import UsageError, did_you_mean
+from archcalc.graph import Graph
+from archcalc.render.figures import count, plain, sizes
+from archcalc.render.formats import Result
+from archcalc.render.notation import arguments
+from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Row, Table
+
+Axes = int | float | None
+PerAxis = Axes | list[Axes]  # one value where the axes agree, else one for each
+Inputs = list[int] | dict[str, list[int]]
+
+
+class LayerRow(msgspec.Struct, frozen=True):
+    """One layer, or with ``--depth`` the ``layers`` of a scope (``op`` is then ``group``). Counts are exact, bytes are bytes."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    params: int
+    trainable: int
+    buffers: int
+    macs: int
+    flops: int
+    elementwise_flops: int
+    output_bytes: int
+    saved_bytes: int
+    receptive_field: PerAxis
+    jump: PerAxis
+    padding: PerAxis
+    paths_agree: bool
+    neurons: int
+    connections: int
+    shares: str | None
+    layers: int
+
+
+class TotalsRow(msgspec.Struct, frozen=True):
+    """Sums over the layers, and ``counted``: the total under the convention that the document's ``count`` names."""
+
+    params: int
+    trainable: int
+    buffers: int
+    macs: int
+    flops: int
+    elementwise_flops: int
+    output_bytes: int
+    saved_bytes: int
+    neurons: int
+    connections: int
+    counted: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What ``archcalc summary --format json`` prints. ``input`` has the batch first; it is a mapping where there are several."""
+
+    schema: str
+    model: str
+    variant: str
+    title: str
+    input: Inputs
+    dtype: str
+    count: str
+    layers: tuple[LayerRow, ...]
+    totals: TotalsRow
+
+
+class Convention(NamedTuple):
+    """A way of counting: the quantity that it sums, and what it says of itself."""
+
+    quantity: str
+    sentence: str
+
+
+CONVENTIONS = {"macs": Convention("macs", "MACs: multiply-accumulates of convolutions and linear layers, bias not counted")}
+
+_COLUMNS = (
+    Column("name", "layer", "name", ESSENTIAL),
+    Column("op", "operator", "text", 60),
+    Column("arguments", "arguments", "text", 10),
+    Column("inputs", "inputs", "text"),
+    Column("input_shapes", "input", "shape"),
+    Column("output_shape", "output", "shape", 80),
+    Column("params", "params", "count", 90),
+    Column("params_percent", "params %", "percent"),
+    Column("trainable", "trainable", "count"),
+    Column("buffers", "buffers", "count"),
+    Column("macs", "MACs", "count", 70),
+    Column("macs_percent", "MACs %", "percent"),
+    Column("flops", "FLOPs (full)", "count"),
+    Column("elementwise_flops", "element-wise", "count"),
+    Column("output_bytes", "activation", "bytes", 40),
+    Column("output_bytes_percent", "activation %", "percent"),
+    Column("saved_bytes", "saved", "bytes"),
+    Column("receptive_field", "receptive field", "axes"),
+    Column("jump", "jump", "axes"),
+    Column("padding", "padding", "axes"),
+    Column("paths_agree", "paths agree", "flag"),
+    Column("neurons", "neurons", "count"),
+    Column("connections", "connections", "count"),
+    Column("shares", "shares", "text"),
+    Column("layers", "layers", "count"),
+)
+COLUMNS = {column.key: column for column in _COLUMNS}
+DEFAULT_COLUMNS = ("name", "op", "arguments", "output_shape", "params", "macs", "output_bytes")
+EXACT_COLUMNS = tuple(key for key in COLUMNS if not key.endswith("_percent"))  # for spreadsheets and scripts
+_MEANT = {
+    "layer": "name", "operator": "op", "output": "output_shape", "shape": "output_shape", "input": "input_shapes",
+    "parameters": "params", "mac": "macs", "mult_adds": "macs", "operations": "flops", "activation": "output_bytes",
+    "activations": "output_bytes", "activation_bytes": "output_bytes", "memory": "output_bytes", "saved": "saved_bytes",
+    "field": "receptive_field", "rf": "receptive_field", "stride": "jump", "units": "neurons", "percent": "params_percent",
+}  # fmt: skip
+
+
+def summary(
+    model: str,
+    graph: Graph,
+    report: Report,
+    *,
+    depth: int | None = None,
+    columns: Sequence[str] = DEFAULT_COLUMNS,
+    count: str = "macs",
+) -> Result:
+    """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns."""
+    folds = fold(report, depth)
+    batched = {name: list(shape) for name, shape in report.input.items()}
+    document = Summary(
+        schema="archcalc.summary/1",
+        model=plain(model),
+        variant=plain(report.model),
+        title=report.title,
+        input=next(iter(batched.values())) if len(batched) == 1 else batched,
+        dtype=report.dtype,
+        count=count,
+        layers=tuple(_row(folded) for folded in folds),
+        totals=TotalsRow(**msgspec.structs.asdict(report.totals), counted=getattr(report.totals, CONVENTIONS[count].quantity)),
+    )
+    return Result(document, "layers", partial(_table, document, graph, tuple(columns)))
+
+
+def chosen_columns(text: str | None, default: Sequence[str] = DEFAULT_COLUMNS) -> tuple[str, ...]:
+    """Return the columns of ``--columns``: a list, ``all``, or with a ``+`` in front a list to add to the default.
+
+    Raises UsageError for one that there is not.
+    """
+    if text is None:
+        return tuple(default)
+    words = [word.strip().lower().replace("-", "_") for word in text.split(",") if word.strip()]
+    if words == ["all"]:
+        return tuple(COLUMNS)
+    adds = text.strip().startswith("+")
+    names = [word.removeprefix("+") for word in words if word != "+"]
+    for name in names:
+        if name not in COLUMNS:
+            way_out = did_you_mean(name, list(COLUMNS), _MEANT) or f"one of {', '.join(COLUMNS)}"
+            raise UsageError("E224", f"there is no column {name}", help=way_out)
+    if not names:
+        raise UsageError("E224", "--columns names no column", help=f"for example --columns {','.join(DEFAULT_COLUMNS)}")
+    return tuple(dict.fromkeys([*default, *names] if adds else ["name", *names]))
+
+
+def _row(folded: Fold) -> LayerRow:
+    layer = folded.layer
+    fields = {name: getattr(layer, name) for name in LayerRow.__struct_fields__ if name != "layers"}
+    for name in ("receptive_field", "jump", "padding"):
+        fields[name] = _per_axis(fields[name])
+    return LayerRow(**fields, layers=folded.layers)
+
+
+def _per_axis(values: "Sequence[Any] | None") -> PerAxis:
+    """Return one number where the axes agree, whole ones as ints."""
+    if values is None:
+        return None
+    numbers = [value if value is None else int(value) if value == int(value) else float(value) for value in values]
+    return numbers[0] if len(set(numbers)) == 1 else numbers
+
+
+def _table(document: Summary, graph: Graph, keys: tuple[str, ...]) -> Table:
+    """Return the table of these columns."""
+    written = {node.name: arguments(node.op) for node in graph.layers} if "arguments" in keys else {}
+    rows = tuple(tuple(_cell(key, row, document.totals, written) for key in keys) for row in document.layers)
+    return Table(
+        f"{document.title} ({document.variant})" if document.title else document.variant,
+        _ranked(keys),
+        rows,
+        _totals(document, keys),
+        tuple(_notes(document)),
+        legends=_legends(document),
+    )
+
+
+def _ranked(keys: tuple[str, ...]) -> tuple[Column, ...]:
+    """Return the columns; on a narrow screen those that were asked for outlast the usual ones, and of equals the first."""
+    usual = set(DEFAULT_COLUMNS) if set(DEFAULT_COLUMNS) <= set(keys) else {"name"}
+    return tuple(COLUMNS[key] if key in usual else COLUMNS[key]._replace(importance=95) for key in keys)
+
+
+def _cell(key: str, row: LayerRow, totals: TotalsRow, written: dict[str, str]) -> Cell:
+    if key == "arguments":
+        return written.get(row.name, "") if row.op != GROUP else count(row.layers) + (" layer" if row.layers == 1 else " layers")
+    if key.endswith("_percent"):
+        return _percent(key, row, totals)
+    value: Any = getattr(row, key)
+    if key == "inputs":
+        return ", ".join(value)
+    if key in ("receptive_field", "jump") and not row.paths_agree:
+        return Marked(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _percent(key: str, row: "LayerRow | TotalsRow", totals: TotalsRow) -> float:
+    quantity = key.removesuffix("_percent")
+    part: int = getattr(row, quantity)
+    return 100 * part / (getattr(totals, quantity) or 1)
+
+
+def _totals(document: Summary, keys: tuple[str, ...]) -> Row:
+    """Return the row under the table; columns whose sum means nothing stay empty."""
+    totals: dict[str, Cell] = {"name": "total", "layers": sum(row.layers for row in document.layers)}
+    for key in keys:
+        if key.endswith("_percent"):
+            totals[key] = _percent(key, document.totals, document.totals)
+        elif key in TotalsRow.__struct_fields__:
+            totals[key] = getattr(document.totals, key)
+    return tuple(totals.get(key) for key in keys)
+
+
+def _notes(document: Summary) -> list[str]:
+    """Return what the numbers were asked of, and what is not among them."""
+    named = document.input if isinstance(document.input, dict) else {"": document.input}
+    shapes = ", ".join(f"{name} {sizes(shape[1:])}".strip() for name, shape in named.items())
+    batch = next(iter(named.values()))[0]
+    totals = document.totals
+    notes = [f"input {shapes}, batch {count(batch)}, {document.dtype}"]
+    if totals.trainable != totals.params:
+        notes.append(f"parameters: {count(totals.trainable)} trained, {count(totals.params - totals.trainable)} frozen")
+    if totals.buffers:
+        notes.append(f"buffers: {count(totals.buffers)} numbers that are stored but not learned, not counted as parameters")
+    return notes
+
+
+def _legends(document: Summary) -> tuple[tuple[str, str], ...]:
+    """Return what the columns count."""
+    paths = "* the paths to this layer disagree in their stride or their centre; the field is all that they see together"
+    disagree = not all(row.paths_agree for row in document.layers)
+    return (
+        ("macs", CONVENTIONS[document.count].sentence),
+        ("flops", "FLOPs (full): every operation of every layer, a multiply-accumulate as two"),
+        ("output_bytes", "activation: bytes of each layer's output (1 KiB = 1,024 bytes)"),
+        ("saved_bytes", "saved: bytes that autograd keeps for the backward pass, each storage once"),
+        *((("receptive_field", paths),) if disagree else ()),
+    )

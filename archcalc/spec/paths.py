@@ -1,0 +1,83 @@
+"""Names as paths: what a step is called in its scope, and the tensor that each path stands for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from archcalc.errors import SpecError, did_you_mean
+from archcalc.spec.steps import Common
+from archcalc.spec.values import Name
+
+LONGEST_PATH = 500  # characters: a path is repeated in every layer below it
+
+
+class Scope:
+    """A path and the names taken in it."""
+
+    __slots__ = ("counts", "numbered", "path", "position", "written")
+
+    def __init__(self, path: str, written: frozenset[str], numbered: bool = False):
+        self.path = path
+        self.written = written
+        self.numbered = numbered
+        self.position = 0
+        self.counts: dict[str, int] = {}
+
+    def name(self, short: str, given: str | None, taken: Mapping[str, int]) -> str:
+        """Return the full path of the next step: its given name, or its position, or its short name and count."""
+        position = self.position
+        self.position += 1
+        count = self.counts[short] = self.counts.get(short, 0) + 1
+        if given is not None:
+            return self.path + given
+        if self.numbered:
+            return f"{self.path}{position}"
+        while f"{short}{count}" in self.written or f"{self.path}{short}{count}" in taken:
+            count += 1
+        self.counts[short] = count
+        return f"{self.path}{short}{count}"
+
+
+class Paths:
+    """The tensor at each path: those of inputs and steps, and where blocks, groups, heads and repeats end."""
+
+    def __init__(self) -> None:
+        self.points: dict[str, int] = {}
+        self._lines: dict[str, int] = {}
+
+    def claim(self, path: str, common: Common) -> None:
+        """Raise SpecError if the path is taken, or too long."""
+        if path in self.points:
+            if self._lines.get(path) == common.place.line:
+                way_out = "it runs more than once: let its name count, as in conv{i}"
+            elif path in self._lines:
+                way_out = f"the first is on line {self._lines[path]}; names are unique within a scope"
+            else:
+                way_out = "it is an input"
+            raise SpecError("E054", f"two steps are named {path}", help=way_out, place=common.place.place())
+        if len(path) > LONGEST_PATH:
+            message = f"the path of this step is longer than {LONGEST_PATH} characters"
+            raise SpecError("E031", message, help="shorter names, or fewer scopes in each other", place=common.place.place())
+
+    def mark(self, path: str, index: int, common: Common) -> None:
+        """Note that a path stands for this tensor."""
+        self.points[path] = index
+        self._lines[path] = common.place.line
+
+    def resolve(self, name: Name, scope: Scope, names: Mapping[str, Any]) -> str:
+        """Return the full path of an earlier step: looked for in this scope, then in the ones around it."""
+        wanted = name.format(names)
+        path = scope.path
+        while path + wanted not in self.points:
+            if not path:
+                raise self._unknown(wanted, name, scope)
+            path = path[: path.rstrip(".").rfind(".") + 1]
+        return path + wanted
+
+    def _unknown(self, wanted: str, name: Name, scope: Scope) -> SpecError:
+        if wanted in scope.written:
+            way_out = f"{wanted} stands further down, or its `if` is false here; only what ran before can be named"
+        else:
+            inside = {path.removeprefix(scope.path) for path in self.points}
+            alike = {path for path in inside if path.count(".") == wanted.count(".")}
+            way_out = did_you_mean(wanted, alike or inside) or "only a step further up can be named; paths look like layer1.0.conv1"
+        return SpecError("E055", f"no earlier step is named {wanted}", help=way_out, place=name.tree.place())
