@@ -6,6 +6,103 @@ once. Anything else that escapes is a bug.
 
 from typing import NamedTuple
 
+# Every code, and what it stands for; a test holds the table against the code.
+CODES: dict[str, str] = {
+    # The YAML of a spec
+    "E001": "the file is too large",
+    "E002": "the file is not UTF-8, or holds a character that no text needs",
+    "E003": "the file is not YAML",
+    "E004": "anchors and aliases are not let in",
+    "E005": "tags and merge keys are not let in",
+    "E006": "a key or a block stands twice",
+    "E007": "nested too deep",
+    "E008": "a second document in one file",
+    "E009": "the file is empty",
+    "E010": "a key is missing, or is not a name",
+    # Expressions
+    "E020": "an expression cannot be read",
+    "E021": "a name that has no value here",
+    "E022": "something that expressions do not know",
+    "E023": "a division that leaves a rest",
+    "E024": "an operation on values that it cannot take",
+    "E025": "an expression or its value is too large",
+    # Steps
+    "E030": "a value of the wrong form",
+    "E031": "a name of the wrong form",
+    "E032": "a list of steps was expected",
+    "E033": "a step that is not one operator or block",
+    "E034": "an unknown operator or block",
+    "E035": "arguments that have no names",
+    "E036": "an argument is missing",
+    "E037": "a merge, or what only a merge can have, that does not add up",
+    "E038": "an unknown argument, or one too many",
+    # The sections of a spec
+    "E040": "an input that is no list of sizes",
+    "E041": "a spec that is not a mapping",
+    "E042": "a section that every spec needs is missing",
+    "E043": "a section that should be a mapping",
+    "E044": "an unknown section",
+    "E045": "a text was expected",
+    "E046": "a param without a name or a value of its own",
+    "E047": "a block's header that cannot be read",
+    "E048": "a block that calls itself",
+    "E049": "a variant that sets what it cannot",
+    "E050": "a published number that cannot be read",
+    # Running the steps
+    "E051": "too many steps",
+    "E052": "a repeat that is no count",
+    "E053": "a condition that is neither true nor false",
+    "E054": "a name that is taken",
+    "E055": "no earlier step of this name",
+    "E056": "arguments that define each other",
+    "E057": "several inputs, and none chosen",
+    "E058": "a network without layers",
+    # Shapes
+    "E101": "a tensor with too many or too few axes",
+    "E102": "a size that would be 0 or less",
+    "E103": "channels that do not divide into groups",
+    "E104": "an output_padding that no stride allows",
+    "E105": "more padding than the window allows",
+    "E106": "channels that do not fit the operator",
+    "E107": "a dimension that the tensor does not have",
+    "E108": "a tensor too large to exist",
+    "E110": "branches of different shapes in a sum",
+    "E111": "branches that a product cannot stretch to each other",
+    "E112": "branches of different sizes side by side",
+    "E120": "an argument's value that it cannot take",
+    "E121": "arguments that exclude each other",
+    # What was asked for
+    "E200": "a file that cannot be read",
+    "E201": "no bundled model of this name",
+    "E202": "no such variant",
+    "E203": "no such param",
+    "E204": "an input that the network cannot have",
+    "E205": "a setting of another kind than its default",
+    "E206": "no such dtype",
+    "E207": "a batch that is no count",
+    "E208": "no such rules",
+    "E210": "no such layer",
+    "E211": "several layers of this name",
+    "E212": "two nodes of one name",
+    "E213": "too many nodes",
+    "E214": "parameters that cannot be shared",
+    "E220": "a command line that cannot be read",
+    "E221": "no such command",
+    "E222": "a file that cannot be written",
+    "E223": "a file name that says no format",
+    "E224": "no such column",
+    "E225": "sizes of an input that cannot be read",
+    "E226": "a setting that cannot be read",
+    "E227": "too few models to compare",
+    "E228": "too many models to compare",
+    "E229": "no such schema",
+    "E230": "a figure that cannot be read",
+    "E240": "a claim's arithmetic that cannot be read",
+    "E241": "a page that cannot be read",
+}
+
+MOST_COMPARED = 1_000  # names that a misspelt one is held against
+
 
 class Place(NamedTuple):
     """Where in a file: 1-based line and column, the text of that line, and how many characters the caret underlines."""
@@ -71,7 +168,9 @@ def nearest(word: str, known: "list[str] | tuple[str, ...] | set[str]", synonyms
         return meant
     import difflib  # deferred: only error paths pay for it
 
-    by_lower = {name.lower(): name for name in sorted(known)}
+    # Of very many names, those of about the same length are looked at.
+    near = sorted(known, key=lambda name: (abs(len(name) - len(word)), name))[:MOST_COMPARED]
+    by_lower = {name.lower(): name for name in sorted(near)}
     found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 

@@ -6,14 +6,15 @@ where they came from (``Given``, ``Derived``) it returns a ``Derived``: the resu
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
-from archcalc.symbols import AXES, SYMBOLS, TENSOR_AXES
+from archcalc.symbols import AXES, COUNTED, SYMBOLS, TENSOR_AXES
 
 if TYPE_CHECKING:
     import ast
+    from fractions import Fraction
 
 prod = math.prod
 
@@ -39,6 +40,15 @@ def scaled(i: int, u: float) -> int:
     if isinstance(product, int):
         return product
     return Traced(math.floor(product)) if isinstance(i, Traced) else math.floor(product)
+
+
+def ratio(a: "int | Fraction", b: int) -> "int | Fraction":
+    """Return ``a / b``, a fraction only where it has to be one."""
+    if a % b == 0:
+        return a // b
+    from fractions import Fraction  # deferred: it is slow to import, and few networks stand between pixels
+
+    return Fraction(a) / b
 
 
 class Traced(int):
@@ -84,6 +94,24 @@ class Derived(Traced):
         return number
 
 
+@cache
+def traced_fraction() -> "type[Fraction]":
+    """Return the class of fractions that remember where they came from, by ``source`` or by ``formula`` and ``values``."""
+    from fractions import Fraction
+
+    class TracedFraction(Fraction):
+        source: str | None = None
+        formula: Callable[..., Any] | None = None
+        values: Mapping[str, Any] = {}
+
+    return TracedFraction
+
+
+def is_traced(number: Any) -> bool:
+    """Whether the number is under explanation."""
+    return isinstance(number, Traced) or (hasattr(number, "denominator") and hasattr(number, "formula"))
+
+
 def formula(function: Callable[..., int]) -> Callable[..., int]:
     """Make a one-``return`` function a formula. Its letters must be in the glossary (NameError at import otherwise)."""
     letters = function.__code__.co_varnames[: function.__code__.co_argcount]
@@ -96,9 +124,22 @@ def formula(function: Callable[..., int]) -> Callable[..., int]:
         result = function(*args, **values)
         if type(result) is int:
             return result
-        return Derived(int(result), call, dict(zip(letters, args, strict=False)) | values)
+        if isinstance(result, Traced):
+            return Derived(int(result), call, dict(zip(letters, args, strict=False)) | values)
+        return _between(result, call, dict(zip(letters, args, strict=False)) | values)
 
     return call
+
+
+def _between(result: Any, formula: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Return a result that was reckoned with fractions: a whole one as an int, one under explanation with its formula."""
+    if not any(is_traced(value) for value in values.values()):
+        return int(result) if result.denominator == 1 else result
+    if result.denominator == 1:
+        return Derived(int(result), formula, values)
+    number: Any = traced_fraction()(result)
+    number.formula, number.values = formula, values
+    return number
 
 
 def text(formula: Callable[..., int], values: Mapping[str, Any] | None = None) -> str:
@@ -122,6 +163,20 @@ def letters(formula: Callable[..., int], values: Mapping[str, Any]) -> str:
     '(k_d*k_h*k_w*c_in/g + bias)*c_out'
     """
     return _Letters(values).show(_returned(formula), 0)
+
+
+def named(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values under the letters that ``letters`` prints: one for each axis, branch or tensor.
+
+    >>> dict(named(dict(k=(11, 11), c_in=3)))
+    {'k_h': 11, 'k_w': 11, 'c_in': 3}
+    """
+    printer = _Letters(values)
+    for letter, value in values.items():
+        if isinstance(value, tuple):
+            yield from zip(printer.sizes(letter), value, strict=True)
+        else:
+            yield letter, value
 
 
 @cache
@@ -187,7 +242,7 @@ class _Printer:
             sign, own = self.signs["Mult" if name == "prod" else "Add"]
             sizes = self.sizes(node.args[0].id) or ["1" if name == "prod" else "0"]
             return f"({sign.join(sizes)})" if own < strength and len(sizes) > 1 else sign.join(sizes)
-        if name == "exact":
+        if name in ("exact", "ratio"):
             return self.show(node.args[0], strength) if self.is_one(node.args[1]) else self._fraction(*node.args)
         if name == "ceil_div":
             return f"ceil({self._fraction(*node.args)})"
@@ -210,7 +265,7 @@ class _Letters(_Printer):
         if letter in TENSOR_AXES:
             known = TENSOR_AXES[letter]
             return known[next(iter(known)) if count is None else count].split("*")
-        if letter in ("c", "e"):  # one for each of b branches
+        if letter in COUNTED:
             numbers = ("1", "...", "b") if count is None else range(1, count + 1)
             return [number if number == "..." else f"{letter}_{number}" for number in map(str, numbers)]
         return [letter + axis for axis in AXES[count or 2]]
@@ -224,8 +279,8 @@ class _Numbers(_Printer):
 
     def name(self, letter: str, strength: int) -> str:
         value = self.values[letter]
-        number = str(int(value)) if isinstance(value, int) else f"{value:g}"
-        return f"({number})" if number.startswith("-") and strength else number
+        number = str(int(value)) if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+        return f"({number})" if strength and (number.startswith("-") or "/" in number) else number
 
     def sizes(self, letter: str) -> list[str]:
         return [str(int(size)) for size in self.values[letter]]

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from archcalc.errors import ArchcalcError, UsageError, did_you_mean
+from archcalc.errors import ArchcalcError, ShapeError, UsageError, did_you_mean
 from archcalc.ops import Input, Op
 from archcalc.shape import Shape
 
 MOST_NODES = 100_000
+MOST_ELEMENTS = 2**63 - 1  # of one tensor: PyTorch's own bound; it keeps every number short enough to print
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -63,7 +64,9 @@ class Graph(msgspec.Struct, frozen=True):
             some = ", ".join(node.name for node in found[:4]) + (", ..." if len(found) > 4 else "")
             raise UsageError("E211", f"{len(found)} layers of {self.name} end in {name}", help=f"give the whole path: {some}")
         names = [node.name for node in self.layers]
-        raise UsageError("E210", f"{self.name} has no layer {name}", help=did_you_mean(name, names) or f"see archcalc summary {self.name}")
+        raise UsageError(
+            "E210", f"{self.name} has no layer {name}", help=did_you_mean(name, names) or f"see archcalc summary {self.name}"
+        )
 
     def _repr_html_(self) -> str:
         from archcalc.render.html import graph_html  # notebooks ask the object itself for its picture
@@ -74,6 +77,15 @@ class Graph(msgspec.Struct, frozen=True):
 def operand(op: Op, shapes: list[Shape]) -> Shape:
     """Return the shapes as the operator's methods take them."""
     return tuple(shapes) if op.merges else shapes[0]  # type: ignore[return-value]
+
+
+def bounded(shape: Shape) -> Shape:
+    """Return the shape. Raises ShapeError if no tensor can be so large."""
+    if shape.elements > MOST_ELEMENTS:
+        raise ShapeError(
+            "E108", f"a tensor of {shape} is beyond 2**63 - 1 elements, which is all that one can hold", help="smaller sizes"
+        )
+    return shape
 
 
 class Builder:
@@ -90,10 +102,17 @@ class Builder:
 
     def input(self, name: str, sizes: tuple[int, ...]) -> int:
         """Add an input of these sizes, batch first."""
-        return self._append(Node(name, Input(sizes), (), Shape(sizes)))
+        return self._append(Node(name, Input(sizes), (), bounded(Shape(sizes))))
 
     def add(
-        self, name: str, op: Op, inputs: tuple[int, ...], *, line: int | None = None, shares: int | None = None, frozen: bool = False
+        self,
+        name: str,
+        op: Op,
+        inputs: tuple[int, ...],
+        *,
+        line: int | None = None,
+        shares: int | None = None,
+        frozen: bool = False,
     ) -> int:
         """Add a node and return its index. Raises ArchcalcError with the layer's name if the shapes do not fit."""
         nodes = self.nodes
@@ -102,7 +121,7 @@ class Builder:
         output = self._shapes.get(key)
         try:
             if output is None:
-                output = self._shapes[key] = op.output(x)  # type: ignore[arg-type]
+                output = self._shapes[key] = bounded(op.output(x))  # type: ignore[arg-type]
             if shares is not None:
                 shares = self._shared(op, x, shares)  # type: ignore[arg-type]
         except ArchcalcError as error:

@@ -33,7 +33,7 @@ def packets(names: str) -> set[Any]:
 
 
 class Operations(TorchDispatchMode):
-    """Counts an operation for each number that an elementary function makes, and for each that a reduction takes in after the first."""
+    """Counts an operation for each number that a function makes, and for each that a reduction takes in after the first."""
 
     pointwise, reductions, free = map(packets, (POINTWISE, REDUCTIONS, FREE))
     count = 0
@@ -112,7 +112,7 @@ def max_pool(op, case: Case, net):
 
 
 def avg_pool(op, case: Case, net):
-    """The divisor counts the pixels of a window that lie on the map, on its padding too if so asked, but not what hangs over that."""
+    """The divisor counts pixels of the map, of its padding too if so asked, but not what hangs over that."""
     windows = Windows(op, case)
     pixels = windows.cut(windows.padded(torch.ones(case.x), float(op.count_include_pad)), 0.0).sum(2)
     divisor = op.divisor_override or pixels

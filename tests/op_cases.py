@@ -45,6 +45,7 @@ ROWS = [
     (ops.Conv2d(4, 3, padding=1, padding_mode="reflect"), MAP),
     (ops.Conv2d(4, 3, padding=[1, 0], padding_mode="replicate"), MAP),
     (ops.Conv2d(4, 3, padding=2, padding_mode="circular"), MAP),
+    (ops.Conv2d(4, [4, 3], padding="same", padding_mode="reflect"), MAP),
     (ops.Conv3d(4, 3, padding=1), (2, 3, 4, 5, 6)),
     (ops.Conv3d(4, [1, 2, 3], groups=2), (2, 2, 3, 4, 5)),
     (ops.ConvTranspose2d(4, 2, 2), MAP),

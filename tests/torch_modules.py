@@ -54,41 +54,48 @@ def ends_of(padding, axes, kernel, stride, dilation) -> list[tuple[int, int]]:
     return [(padding[2 * axis], padding[2 * axis + 1]) for axis in range(len(axes))]
 
 
-def with_padding(op, x: Shape, dilation, build: Callable[[tuple[int, ...]], nn.Module], value: float = 0.0) -> nn.Module:
-    """``build`` with the padding that both ends have in common, after a copy with what one end has more."""
-    ends = ends_of(op.padding, x[2:], op.kernel_size, op.stride or op.kernel_size, dilation)
-    common = tuple(min(pair) for pair in ends)
-    rest = build(common)
-    if all(start == end for start, end in ends):
-        return rest
-    return PadFirst([(start - p, end - p) for (start, end), p in zip(ends, common, strict=True)], rest, value)
+def alike(ends: list[tuple[int, int]]) -> bool:
+    return all(start == end for start, end in ends)
 
 
 def convolution(cls) -> Callable[[Op, Shape], nn.Module]:
+    """torch pads both ends alike; what one end has more is laid around a copy, as torch does for ``same``."""
+
     def build(op, x: Shape) -> nn.Module:
         def with_common(p: tuple[int, ...]) -> nn.Module:
             return cls(x[1], op.out_channels, op.kernel_size, op.stride, p, op.dilation, op.groups, op.bias, op.padding_mode)
 
         if op.padding == "same" and set(op.stride) == {1}:  # which torch has itself
             return with_common("same")
-        return with_padding(op, x, op.dilation, with_common)
+        ends = ends_of(op.padding, x[2:], op.kernel_size, op.stride, op.dilation)
+        common = tuple(min(pair) for pair in ends)
+        if alike(ends):
+            return with_common(common)
+        return PadFirst([(start - p, end - p) for (start, end), p in zip(ends, common, strict=True)], with_common(common))
 
     return build
 
 
+def pooling(op, x: Shape, dilation, build: Callable[[tuple[int, ...]], nn.Module], value: float) -> nn.Module:
+    """torch pads both ends alike and by half the kernel at most; any other padding is laid around a copy."""
+    ends = ends_of(op.padding, x[2:], op.kernel_size, op.stride or op.kernel_size, dilation)
+    if alike(ends) and (op.padding != "same" or all(p <= k // 2 for k, (p, _) in zip(op.kernel_size, ends, strict=True))):
+        return build(tuple(p for p, _ in ends))
+    return PadFirst(ends, build((0, 0)), value)
+
+
 def max_pool(op, x: Shape) -> nn.Module:
-    return with_padding(
-        op, x, op.dilation, lambda p: nn.MaxPool2d(op.kernel_size, op.stride, p, op.dilation, ceil_mode=op.ceil_mode), -float("inf")
-    )
+    def build(p: tuple[int, ...]) -> nn.Module:
+        return nn.MaxPool2d(op.kernel_size, op.stride, p, op.dilation, ceil_mode=op.ceil_mode)
+
+    return pooling(op, x, op.dilation, build, -float("inf"))
 
 
 def avg_pool(op, x: Shape) -> nn.Module:
-    return with_padding(
-        op,
-        x,
-        (1, 1),
-        lambda p: nn.AvgPool2d(op.kernel_size, op.stride, p, op.ceil_mode, op.count_include_pad, op.divisor_override),
-    )
+    def build(p: tuple[int, ...]) -> nn.Module:
+        return nn.AvgPool2d(op.kernel_size, op.stride, p, op.ceil_mode, op.count_include_pad, op.divisor_override)
+
+    return pooling(op, x, (1, 1), build, 0.0)
 
 
 class Subsample(nn.Module):

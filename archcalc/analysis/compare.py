@@ -83,7 +83,7 @@ def _joined(columns: list[tuple[Part | None, ...]], model: list[Part], count: in
 def _likeness(part: Part) -> Likeness:
     # Two scopes are not alike for being scopes, as two convolutions are: it takes their name or their output.
     op = f"{GROUP} to {part.output_shape}" if part.op == GROUP else part.op
-    return Likeness(part.name, op, part.output_shape, tuple(part.arguments.values()))
+    return Likeness(part.name, op, part.output_shape, (*part.arguments.values(), part.params))
 
 
 def _differences(column: tuple[Part | None, ...]) -> dict[str, tuple[Any, ...]]:
@@ -97,4 +97,6 @@ def _differences(column: tuple[Part | None, ...]) -> dict[str, tuple[Any, ...]]:
             found[name] = tuple(None if part is None else part.arguments[name] for part in column)
     for name in ("op", "layers", "output_shape", "params", "macs"):
         found[name] = tuple(None if part is None else getattr(part, name) for part in column)
-    return {name: values for name, values in found.items() if len({v for v, p in zip(values, column, strict=True) if p is not None}) > 1}
+    return {
+        name: values for name, values in found.items() if len({v for v, p in zip(values, column, strict=True) if p is not None}) > 1
+    }

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from archcalc.ops import Op
-from archcalc.ops.window import window_count
+from archcalc.ops.window import dilated, window_count
 from archcalc.shape import Shape
 
 
@@ -56,6 +56,16 @@ def y(site: Site) -> int:
     return site.y.elements
 
 
+def first_image(site: Site) -> int:
+    """Elements of the output for one image."""
+    return site.y.elements // site.y.n
+
+
+def out_of_place(site: Site) -> int | None:
+    """Elements of the output of an activation; None where it works in place, which is another operator to the tool."""
+    return None if site.op.inplace else site.y.elements
+
+
 def unfolded(site: Site) -> int:
     """Elements of the output of a BatchNorm that no convolution has taken in."""
     return 0 if site.folded else site.y.elements
@@ -81,6 +91,13 @@ def params(site: Site) -> int:
 def window(site: Site) -> int:
     """Pixels in the windows of all outputs, those of the padding too."""
     return site.y.elements * prod(site.op.kernel_size)
+
+
+def pooled(site: Site) -> int:
+    """Elements that a pooling slides over: of the input, or of the padded copy that takes its place where PyTorch cannot pad so itself."""
+    first, *_ = site.op.kept(site.x, site.y, "cuda")
+    count: int = first.elements
+    return count
 
 
 def whole_map(site: Site) -> int:
@@ -131,6 +148,12 @@ def by_factor(site: Site) -> int:
     return 0 if factors is None else int(site.x.elements * prod(factors))
 
 
+def by_whole_factor(site: Site) -> int:
+    """Elements of the input times the scale factors, each rounded down first; those of the output where a size is given."""
+    factors = site.op.scale_factor
+    return site.y.elements if factors is None else site.x.elements * prod(map(int, factors))
+
+
 def unscaled(site: Site) -> int:
     """Elements of the input where scale factors are given: the factors are forgotten."""
     return 0 if getattr(site.op, "scale_factor", None) is None else site.x.elements
@@ -171,7 +194,7 @@ def shrunk_bias(site: Site) -> int:
     """A transposed convolution's biases, over the size that a plain convolution would have given, for one group."""
     if not site.op.bias:
         return 0
-    spans = [d * (k - 1) + 1 for k, d in zip(site.op.kernel_size, site.op.dilation, strict=True)]
+    spans = dilated(site.op.kernel_size, site.op.dilation)
     sizes = [window_count(*axis) for axis in zip(site.x.axes, spans, site.op.stride, site.op.padding, strict=True)]
     return site.x.n * (site.op.out_channels // site.op.groups) * prod(sizes)
 
@@ -180,8 +203,8 @@ Term = Callable[[Site], int | None]
 TERMS: dict[str, Term] = {
     term.__name__: term
     for term in (
-        macs, elementwise, bias, folded_bias, x, y, unfolded, affine, untracked, params, window, whole_map, tiles, rows, one_axis_rows,
-        span, padded, pairs, by_factor, unscaled, one_map,
+        macs, elementwise, bias, folded_bias, x, y, first_image, out_of_place, unfolded, affine, untracked, params, window,
+        pooled, whole_map, tiles, rows, one_axis_rows, span, padded, pairs, by_factor, by_whole_factor, unscaled, one_map,
         output_grid, output_grid_groupless, output_grid_turned, output_grid_strided, twice_grouped, shrunk_bias,
     )
 }  # fmt: skip

@@ -30,7 +30,7 @@ class Layer(msgspec.Struct, frozen=True):
     elementwise_flops: int
     output_bytes: int
     saved_bytes: int
-    receptive_field: "Axes | None"
+    receptive_field: "tuple[Fraction | int, ...] | None"
     jump: "tuple[Fraction | int, ...] | None"
     padding: "tuple[Fraction | int, ...] | None"
     paths_agree: bool

@@ -16,7 +16,7 @@ from archcalc.errors import ArchcalcError, UsageError, did_you_mean
 
 # Command -> its module and its line in `archcalc --help`, which therefore imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "list": ("archcalc.cli.list", "Bundled models and variants: params, MACs, input."),
+    "list": ("archcalc.cli.listing", "Bundled models and variants: params, MACs, input."),  # a module "list" would hide the builtin
     "show": ("archcalc.cli.show", "The spec itself, or the flat graph that comes of it."),
     "summary": ("archcalc.cli.summary", "A row per layer: output, params, MACs, activation; totals."),
     "compare": ("archcalc.cli.compare", "Models side by side: which layers differ, and the totals."),
@@ -74,8 +74,10 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, or what went wrong (see the exit codes in the README)."""
-    gc.disable()  # a command lives for a fraction of a second and makes no cycles worth a sweep
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    if arguments is None:  # the process is ours alone
+        gc.disable()  # a command lives for a fraction of a second and makes no cycles worth a sweep
+        arguments = sys.argv[1:]
+    sys.exit(_run(list(arguments)))
 
 
 def _run(arguments: list[str]) -> int:

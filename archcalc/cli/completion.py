@@ -1,30 +1,103 @@
 """``archcalc completion SHELL``, and what can stand where: models, variants, params and layers, looked up as the shell asks."""
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from archcalc.cli.options import Command
+from archcalc.errors import ArchcalcError
+
+if TYPE_CHECKING:
+    from archcalc.spec import Spec
 
 SHELLS = ("bash", "zsh", "fish")
-_HOW = {
-    "bash": 'add to ~/.bashrc: eval "$(archcalc completion bash)"',
-    "zsh": 'add to ~/.zshrc: eval "$(archcalc completion zsh)"',
-    "fish": "archcalc completion fish > ~/.config/fish/completions/archcalc.fish",
-}
 
 
 @click.command(
     "completion",
     cls=Command,
     help="The completion script of a shell, with the names of models, variants, params and layers.",
-    examples=tuple(_HOW.values()),
+    examples=(
+        'eval "$(archcalc completion bash)"    # in ~/.bashrc; zsh: in ~/.zshrc',
+        "archcalc completion fish > ~/.config/fish/completions/archcalc.fish",
+    ),
 )
 @click.argument("shell", metavar="|".join(SHELLS), type=click.Choice(SHELLS))
 def command(shell: str) -> None:
     """Print click's script for the shell."""
+    from archcalc.cli import COMPLETE_VARIABLE, group
+
     script = get_completion_class(shell)
     assert script is not None  # SHELLS are click's own
-    click.echo(script(command, {}, "archcalc", "_ARCHCALC_COMPLETE").source())
+    click.echo(script(group, {}, "archcalc", COMPLETE_VARIABLE).source())
+
+
+def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the bundled models and the spec files that begin so; where there are none, the shell looks for files itself."""
+    from archcalc.spec.zoo import index
+
+    names = [name for name in index() if name.startswith(incomplete)]
+    found = [*names, *_spec_files(incomplete)]
+    return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type="file")]
+
+
+def _spec_files(incomplete: str) -> list[str]:
+    """Return the YAML files whose path begins so, as it is typed."""
+    from pathlib import Path
+
+    folder, slash, start = incomplete.rpartition("/")
+    try:
+        files = sorted(path.name for path in Path(folder + slash or ".").expanduser().iterdir() if path.suffix in (".yaml", ".yml"))
+    except (OSError, RuntimeError):  # no such folder, none that may be read, or no home
+        return []
+    return [f"{folder}{slash}{name}" for name in files if name.startswith(start)]
+
+
+def complete_variants(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the variants of the model that is already on the command line."""
+    spec = _spec(context)[0]
+    variants = spec.variants.values() if spec else ()
+    return [CompletionItem(variant.name, help=variant.title) for variant in variants if variant.name.startswith(incomplete)]
+
+
+def complete_settings(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the params of the model as `name=`, and for a flag both of its values."""
+    spec, variant = _spec(context)
+    if spec is None:
+        return []
+    found = []
+    for name, value in spec.settings(variant).items():
+        values = ("true", "false") if isinstance(value, bool) and incomplete.startswith(f"{name}=") else ("",)
+        found += [CompletionItem(f"{name}={text}", help=f"now {value}") for text in values]
+    return [item for item in found if item.value.startswith(incomplete)]
+
+
+def complete_layers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the layers of the model: whole paths."""
+    spec, variant = _spec(context)
+    if spec is None:
+        return []
+    try:
+        layers = list(spec.graph(variant).layers)
+    except ArchcalcError:
+        return []
+    return [
+        CompletionItem(node.name, help=f"{type(node.op).__name__} {node.output}")
+        for node in layers
+        if node.name.startswith(incomplete)
+    ]
+
+
+def _spec(context: click.Context) -> "tuple[Spec | None, str | None]":
+    """Return the spec of the (first) model on the command line and the variant that is meant; None where there is no such model."""
+    from archcalc.spec import read_spec
+
+    # click leaves what it has not placed in `args`: the model too, while the option before the cursor still waits for its value.
+    models = context.params.get("models") or (context.params.get("model"), *context.args)
+    model = next((word for word in models if word), "")
+    try:
+        spec, named = read_spec(model)
+        return spec, spec.variant(context.params.get("variant") or named).name
+    except ArchcalcError:
+        return None, None  # a command line that is being typed is often wrong

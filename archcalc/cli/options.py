@@ -231,7 +231,8 @@ def _format_of(file: str | None) -> str:
     known = SUFFIXES.get(dot + suffix.lower()) if stem else None
     if known is None:
         what = f"the suffix {dot + suffix} says" if stem else "a name without a suffix says"
-        raise UsageError("E223", f"{what} no format: {file}", help=did_you_mean(dot + suffix, list(SUFFIXES)) or "add --format")
+        way_out = did_you_mean(dot + suffix, list(SUFFIXES)) if stem else None
+        raise UsageError("E223", f"{what} no format: {file}", help=way_out or f"add --format, or a suffix: {', '.join(SUFFIXES)}")
     return known
 
 

@@ -12,8 +12,11 @@ PRINTING_JSON = ("list", "show", "summary", "compare")  # held equal by a test t
     cls=Command,
     help="""The JSON Schema of specs, or of what COMMAND prints with --format json.
 
-    An editor with a YAML language server completes a spec, explains it and marks typos once its first line is
-    "# yaml-language-server: $schema=spec-1.schema.json", and the schema stands beside it.""",
+    With the schema beside it, a spec that begins with this line is completed, explained and marked by editors that have a YAML
+    language server:
+
+    \b
+      # yaml-language-server: $schema=spec-1.schema.json""",
     examples=("archcalc schema -o spec-1.schema.json", "archcalc schema summary"),
 )
 @click.argument("name", metavar="[COMMAND]", required=False, type=click.Choice(PRINTING_JSON))

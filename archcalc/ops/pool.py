@@ -8,7 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula, gcd, prod
 from archcalc.ops.base import WHOLE, Kept, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Flag, OptionalCount, OptionalPair, OutputSizes, Pair, PairPadding
-from archcalc.ops.window import UNDILATED, Sizes, dilated, padded_copy, sides, slide, windows
+from archcalc.ops.window import UNDILATED, UNPADDED, Sizes, dilated, sides, slide, windows
 from archcalc.shape import Shape
 
 INDEX_BYTES = 8  # where the largest stood, as int64
@@ -61,7 +61,7 @@ class _Pool(Weightless, frozen=True):
 
     kernel_size: Pair
     stride: OptionalPair = None  # kernel_size, where it is left out
-    padding: PairPadding = (0, 0)
+    padding: PairPadding = UNPADDED
 
     @property
     def steps(self) -> Sizes:
@@ -74,19 +74,32 @@ class _Pool(Weightless, frozen=True):
     def _output(self, x: Shape, dilation: Sizes, ceil_mode: bool) -> Shape:
         need_rank(self, x, 4)
         spans = dilated(self.kernel_size, dilation)
-        for k, (start, end) in zip(spans, sides(self.padding, x.axes, spans, self.steps), strict=True):
-            if min(start, end) > k // 2 or max(start, end) >= k:
-                raise ShapeError(
-                    "E105",
-                    f"padding of {start} before and {end} after is too much for a window that spans {k}: "
-                    f"at most {k // 2} on both sides (PyTorch's rule), and less than {k} on either",
-                    help="less padding, or a ZeroPad2d before it",
-                )
+        if self.padding not in ("same", UNPADDED):
+            self._check_padding(spans)
         return x.with_axes(x.c, slide(x.axes, spans, self.steps, self.padding, ceil_mode))
 
+    def _check_padding(self, spans: Sizes) -> None:
+        """Raise ShapeError for padding that PyTorch refuses, or that some windows would see nothing else of."""
+        ends = sides(self.padding, spans, spans, self.steps)
+        alike = all(start == end for start, end in ends)
+        for k, span, (start, end) in zip(self.kernel_size, spans, ends, strict=True):
+            most = k // 2 if alike else span - 1
+            if max(start, end) > most:
+                raise ShapeError(
+                    "E105",
+                    f"padding of {start} before and {end} after is too much for a window of {k}: at most "
+                    + (f"{most}, half of it (PyTorch's rule)" if alike else f"{most}, or a window would hold nothing else"),
+                    help="less padding, or a ZeroPad2d before it",
+                )
+
     def _kept_input(self, x: Shape, dilation: Sizes) -> Kept:
-        copy = padded_copy(x, dilated(self.kernel_size, dilation), self.steps, self.padding)
-        return Kept("padded input", copy) if copy else Kept("input", x.elements)
+        """The input, or a copy with all of the padding around it where PyTorch cannot pad so by itself."""
+        ends = sides(self.padding, x.axes, dilated(self.kernel_size, dilation), self.steps)
+        if all(start == end <= k // 2 for k, (start, end) in zip(self.kernel_size, ends, strict=True)):
+            return Kept("input", x.elements)
+        return Kept(
+            "padded input", x.with_axes(x.c, tuple(i + start + end for i, (start, end) in zip(x.axes, ends, strict=True))).elements
+        )
 
 
 class MaxPool2d(_Pool, frozen=True):

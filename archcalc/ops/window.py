@@ -47,6 +47,7 @@ def same_padding(i: int, k: int, s: int, o: int) -> int:
 
 Sizes = tuple[int, ...]
 UNDILATED: Sizes = (1, 1)
+UNPADDED: Sizes = (0, 0)
 
 
 def sides(padding: Sizes | str, axes: Sizes, kernel: Sizes, stride: Sizes) -> tuple[tuple[int, int], ...]:

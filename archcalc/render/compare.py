@@ -78,7 +78,8 @@ def _table(found: Comparison, totals: Sequence[ComparedTotal], every_row: bool) 
     letters = ascii_uppercase[: len(found.reports)]
     rows: list[tuple[Cell, ...]] = []
     for folded, run in groupby(found.rows, key=lambda row: row.equal and not every_row):
-        rows += [_equal_rows(list(run), len(letters))] if folded else [_row(row, letters) for row in run]
+        together = tuple(run)
+        rows += [_equal_rows(together, len(letters))] if folded else [_row(row, letters) for row in together]
     by_name = {total.quantity: total for total in totals}
     params, macs = by_name["params"], by_name["macs"]
     sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
@@ -91,15 +92,15 @@ def _columns(letters: str) -> tuple[Column, ...]:
         Column("name", "layer", "name", ESSENTIAL),
         Column("op", "operator", "text", 50),
         Column("output_shape", "output", "shape", 60),
-        *(Column(f"params_{letter.lower()}", f"params {letter}", "count", 90) for letter in letters),
-        *(Column(f"params_{letter.lower()}_to_a", f"params {letter}/A", "count", 88) for letter in letters[1:]),
+        *(Column(f"params_{letter.lower()}", f"params {letter}", "count", 85) for letter in letters),
+        *(Column(f"params_{letter.lower()}_to_a", f"params {letter}/A", "count", 92) for letter in letters[1:]),
         *(Column(f"macs_{letter.lower()}", f"MACs {letter}", "count", 40) for letter in letters),
         *(Column(f"macs_{letter.lower()}_to_a", f"MACs {letter}/A", "count", 80) for letter in letters[1:]),
-        Column("differs", "differs", "text", 85),
+        Column("differs", "differs", "text", 91),
     )
 
 
-def _equal_rows(rows: list[Row], models: int) -> tuple[Cell, ...]:
+def _equal_rows(rows: Sequence[Row], models: int) -> tuple[Cell, ...]:
     """Return the one line that stands for equal rows."""
     layers = sum(part.layers for row in rows for part in row.parts[:1] if part is not None)
     return (f"({count(layers)} equal {'layer' if layers == 1 else 'layers'})", *(None,) * (3 + 4 * models - 2))

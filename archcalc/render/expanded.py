@@ -65,29 +65,24 @@ class _Scope:
         self.path = path
         self.children: list[int | _Scope] = []
 
-    def inner(self, path: str) -> "_Scope":
-        """Return the scope of this path, which is a new one unless it is the last thing here: scopes are left only once."""
-        last = self.children[-1] if self.children else None
-        if isinstance(last, _Scope) and last.path == path:
-            return last
-        scope = _Scope(path)
-        self.children.append(scope)
-        return scope
-
 
 def _scopes(graph: Graph) -> _Scope:
-    """Return the tree of scopes that the paths of the nodes and heads describe."""
-    root = _Scope("")
-    paths = [(node.name, index) for index, node in enumerate(graph.nodes) if node.inputs]
-    holding = {name[: end.start()] for name, _ in paths for end in re.finditer(r"\.", name)}
-    empty_heads = [(f"{head}.", None) for head in graph.outputs if head != "output" and head not in holding]
-    for path, index in [*paths, *empty_heads]:
-        scope = root
-        for end in re.finditer(r"\.", path):
-            scope = scope.inner(path[: end.start()])
-        if index is not None:
-            scope.children.append(index)
-    return root
+    """Return the tree of scopes that the paths of nodes and heads describe; a head without layers stands at the end of its scope."""
+    scopes = {"": _Scope("")}
+
+    def scope(path: str) -> _Scope:
+        if path not in scopes:
+            scopes[path] = _Scope(path)
+            scope(path.rpartition(".")[0]).children.append(scopes[path])
+        return scopes[path]
+
+    for index, node in enumerate(graph.nodes):
+        if node.inputs:
+            scope(node.name.rpartition(".")[0]).children.append(index)
+    for head in graph.outputs:
+        if head != "output":
+            scope(head)
+    return scopes[""]
 
 
 class _Writer:

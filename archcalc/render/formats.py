@@ -126,13 +126,14 @@ def deliver(text: str, file: str | None = None, target: Screen = PIPE) -> None:
 
 def _print(text: str, target: Screen) -> None:
     """Write to standard output: a terminal gets what it can show, a pipe UTF-8 whatever the locale says."""
-    import click
-
     if target.terminal:
         encoding = sys.stdout.encoding or "utf-8"
-        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=target.colour)
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     else:
-        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+        sys.stdout.flush()
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:  # unbuffered, a write may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
     sys.stdout.flush()
 
 

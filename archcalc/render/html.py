@@ -1,7 +1,7 @@
 """Tables as HTML that needs nothing else: for notebooks, and as pages of their own. No scripts, and no colours but the reader's."""
 
 from html import escape
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 from archcalc.render.tables import Table, texts
@@ -46,9 +46,11 @@ def table_html(table: Table) -> str:
 
 def report_html(report: "Report") -> str:
     """Return what a notebook shows of a report: a row per layer, and totals."""
-    from archcalc.render.summary import report_table
+    from archcalc.graph import Graph
+    from archcalc.render.summary import DEFAULT_COLUMNS, summary
 
-    return fragment(report_table(report))
+    columns = [key for key in DEFAULT_COLUMNS if key != "arguments"]  # which only the graph has
+    return fragment(summary(report.model, Graph(report.model, (), {}), report, columns=columns).table())
 
 
 def graph_html(graph: "Graph") -> str:
@@ -65,9 +67,7 @@ def fragment(table: Table) -> str:
     headings = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in zip(shown.headings, classes, strict=True))
     rows = [_row(cells, classes) for cells in shown.rows]
     ends = sorted({0, *table.breaks, len(rows)} & set(range(len(rows) + 1)))
-    bodies = [
-        [f"<tbody{' class="after"' if start else ''}>", *rows[start:end], "</tbody>"] for start, end in zip(ends, ends[1:], strict=False)
-    ]
+    bodies = [['<tbody class="after">' if start else "<tbody>", *rows[start:end], "</tbody>"] for start, end in pairwise(ends)]
     totals = [_row(shown.totals, classes, ' class="total"')] if shown.totals else []
     notes = [f'<tr><td class="note" colspan="{len(table.columns)}">{escape(note)}</td></tr>' for note in shown.notes]
     caption = [f"<caption>{escape(shown.title)}</caption>"] if shown.title else []

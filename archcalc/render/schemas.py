@@ -46,7 +46,7 @@ def schema_text(name: str | None = None) -> str:
         schema = _document_schema(name)
     else:
         raise UsageError("E229", f"there is no schema of {name}", help=did_you_mean(name, list(DOCUMENTS)))
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema, indent=2, ensure_ascii=False).replace("``", "`") + "\n"  # docstrings mark code the way of reST
 
 
 def _document_schema(name: str) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def _node_row(node: Node, names: list[str]) -> NodeRow:
 def _table(graph: Graph, document: ShowDocument) -> Table:
     written = [arguments(node.op) for node in graph.layers]
     rows = tuple(
-        (row.name, row.op, words, ", ".join(row.inputs), row.output_shape) for row, words in zip(document.nodes, written, strict=True)
+        (row.name, row.op, words, ", ".join(row.inputs), row.output_shape)
+        for row, words in zip(document.nodes, written, strict=True)
     )
     return Table(f"{graph.title} ({graph.name})" if graph.title else graph.name, _COLUMNS, rows)
 
@@ -95,5 +96,3 @@ def expanded_notes(text: str) -> list[str]:
     if size <= MOST_BYTES:
         return []
     return [f"note: {size:,} bytes, and a spec is read up to {MOST_BYTES:,}: repeat and blocks keep such a network short"]
-
-

@@ -7,6 +7,8 @@ from archcalc.render.figures import BYTE_UNITS, byte_unit, in_unit, plain, shown
 
 ESSENTIAL = 100  # the importance of a column that is never left out
 
+MARK = "*"
+
 Kind = Literal["name", "text", "sizes", "shape", "count", "bytes", "axes", "percent", "flag"]
 
 
@@ -14,7 +16,7 @@ class Marked(NamedTuple):
     """A value that a note under the table is about; the mark stands behind it, for people only."""
 
     value: Any
-    mark: str = "*"
+    mark: str = MARK
 
 
 Cell = str | int | float | bool | tuple[Any, ...] | None

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archcalc.render.tables import ESSENTIAL, Table, Texts, notes, texts
+from archcalc.render.tables import ESSENTIAL, MARK, Marked, Table, Texts, notes, texts
 
 GAP = "  "
 NARROWEST_NAME = 8
@@ -51,7 +51,7 @@ def lay_out(table: Table, screen: Screen) -> str:
     """Return the table as lines that fit the screen: whole columns go, the least important first, and a line says which."""
     from rich.cells import cell_len
 
-    shown = texts(table)
+    shown = _aligned(table, texts(table))
     if screen.width is None:
         headings = [[heading] for heading in shown.headings]
     else:  # words of a heading stand above each other where that makes a column narrower
@@ -67,6 +67,23 @@ def lay_out(table: Table, screen: Screen) -> str:
         below = (*below, f"left out to fit {screen.width}: {', '.join(left_out)}; whole in a pipe or with -o FILE")
     lines = _Lines(table, shown, widths, screen, cell_len)
     return "\n".join([*lines.head(), *lines.body(), *lines.foot(below)]) + "\n"
+
+
+def _aligned(table: Table, shown: Texts) -> Texts:
+    """Return the texts with a space behind each number whose column has marked ones, so that digits stay under digits."""
+    marked = {
+        index
+        for index, column in enumerate(table.columns)
+        if column.right and any(isinstance(row[index], Marked) for row in table.rows)
+    }
+    if not marked:
+        return shown
+
+    def spaced(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{text} " if index in marked and not text.endswith(MARK) else text for index, text in enumerate(cells))
+
+    totals = None if shown.totals is None else spaced(shown.totals)
+    return shown._replace(rows=tuple(map(spaced, shown.rows)), totals=totals)
 
 
 def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | None) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Any
 
+from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.spec.document import Spec, parse
 from archcalc.spec.zoo import index, read_spec
@@ -25,5 +26,9 @@ def load(
     by name where there are several. Raises ArchcalcError for whatever is not there or does not fit.
     """
     spec, chosen = read_spec(fspath(model))
-    sizes = input if input is None or isinstance(input, Mapping) else {"input": input}
-    return spec.graph(variant or chosen, set, sizes, batch)
+    if input is not None and not isinstance(input, Mapping):
+        names = list(spec.variant(variant or chosen).inputs)
+        if len(names) > 1:
+            raise UsageError("E204", f"{spec.name} has {len(names)} inputs: {', '.join(names)}", help="give a mapping: name -> sizes")
+        input = {names[0]: input}
+    return spec.graph(variant or chosen, set, input, batch)

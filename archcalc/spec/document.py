@@ -1,21 +1,23 @@
 """A spec file read as a whole: its header, blocks, layers and variants, and the graph that comes of them."""
 
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any
 
 import msgspec
 
-from archcalc.errors import SpecError, UsageError, did_you_mean
+from archcalc.errors import Place, SpecError, UsageError, did_you_mean
 from archcalc.graph import Graph
 from archcalc.ops import OPS
-from archcalc.spec.expand import Expander
+from archcalc.spec.expand import POSITIONED, Expander
 from archcalc.spec.expect import Expectation, read_expectations
 from archcalc.spec.paths import Scope
 from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
-from archcalc.spec.steps import COMMON, Body, Signature, StepReader, read_arguments
+from archcalc.spec.steps import COMMON, Body, Signature, StepReader, called_blocks, read_arguments
 from archcalc.spec.synonyms import OPERATORS
-from archcalc.spec.values import NO_NAMES, Value, brace_help, read_value
+from archcalc.spec.values import Value, read_name, read_value
+from archcalc.spec.whitelist import shown
 
 KEYS = ("name", "title", "source", "input", "params", "defaults", "blocks", "layers", "variants", "expect")
 VARIANT_KEYS = ("title", "source", "input", "set", "expect")
@@ -48,6 +50,7 @@ class Spec(msgspec.Struct, frozen=True):
     signatures: dict[str, Signature]
     blocks: dict[str, Body]
     layers: Body
+    layers_place: Place
     variants: dict[str, Variant]
 
     def graph(
@@ -61,6 +64,10 @@ class Spec(msgspec.Struct, frozen=True):
 
         Raises ArchcalcError for an unknown variant or setting, and for a network that does not fit together.
         """
+        if type(batch) is not int or not 1 <= batch <= LARGEST_INPUT:
+            raise UsageError(
+                "E207", f"batch must be a whole number of at least 1, not {shown(batch)}", help="batch 1 is a single image"
+            )
         chosen = self.variant(variant)
         params = self._params(chosen, settings or {})
         expander = Expander(params, self.signatures, self.blocks)
@@ -69,7 +76,7 @@ class Spec(msgspec.Struct, frozen=True):
         count = len(expander.builder.nodes)
         end = expander.body(self.layers, Scope("", self.layers.names), params, 0 if count == 1 else None)
         if end is None or len(expander.builder.nodes) == count:
-            raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:")
+            raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:", place=self.layers_place)
         outputs = {"output": end, **expander.heads}
         return expander.builder.graph(chosen.name, outputs, chosen.title, chosen.source, self.file)
 
@@ -78,7 +85,8 @@ class Spec(msgspec.Struct, frozen=True):
         found = self.variants.get(name or self.name)
         if found is None:
             known = list(self.variants)
-            raise UsageError("E202", f"{self.name} has no variant {name}", help=did_you_mean(str(name), known) or f"one of {', '.join(known[:20])}")
+            way_out = did_you_mean(str(name), known) or f"one of {', '.join(known[:20])}"
+            raise UsageError("E202", f"{self.name} has no variant {name}", help=way_out)
         return found
 
     def settings(self, variant: str | None = None) -> dict[str, Any]:
@@ -93,17 +101,23 @@ class Spec(msgspec.Struct, frozen=True):
                 raise UsageError("E203", f"{self.name} has no param {name}", help=way_out)
         values: dict[str, Any] = {}
         for name, declared in self.params.items():
+            default = values[name] = declared.evaluate(values)
             chosen = variant.set.get(name)
             if name in settings:
                 values[name] = settings[name]
-                _check_type(name, values[name], declared.evaluate(values))
+                if not _of_one_kind(settings[name], default):
+                    help = f"--set {name}={shown(default).replace(' ', '')}"
+                    raise UsageError("E205", _other_kind(name, settings[name], default), help=help)
             elif chosen is not None:
+                del values[name]  # a param cannot be defined by itself
                 values[name] = chosen.evaluate(values)
-            else:
-                values[name] = declared.evaluate(values)
+                if not _of_one_kind(values[name], default):
+                    raise SpecError("E049", _other_kind(name, values[name], default), place=chosen.tree.place())
         return values
 
-    def _sizes(self, variant: Variant, params: Mapping[str, Any], given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    def _sizes(
+        self, variant: Variant, params: Mapping[str, Any], given: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, tuple[int, ...]]:
         """Return each input's sizes without the batch."""
         for name in given:
             if name not in variant.inputs:
@@ -113,7 +127,7 @@ class Spec(msgspec.Struct, frozen=True):
             sizes = given[name] if name in given else value.evaluate(params)
             fits = isinstance(sizes, (list, tuple)) and 1 <= len(sizes) <= 4
             if not fits or not all(type(size) is int and 1 <= size <= LARGEST_INPUT for size in sizes):
-                message = f"input must be a list of one to four whole numbers of at least 1, not {sizes}"
+                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(sizes)}"
                 help = "channels, height, width: [3, 224, 224]"
                 if name in given:
                     raise UsageError("E204", message, help=help)
@@ -126,7 +140,9 @@ def parse(text: str | bytes, file: str) -> Spec:
     """Read a spec. Raises SpecError with the place for anything that the language refuses."""
     tree = read(text, file)
     if not isinstance(tree, TreeMapping):
-        raise SpecError("E041", f"a spec is a mapping, not {tree.kind}", help="it starts with name, input and layers", place=tree.place())
+        raise SpecError(
+            "E041", f"a spec is a mapping, not {tree.kind}", help="it starts with name, input and layers", place=tree.place()
+        )
     _only(tree, KEYS, "a spec")
     for key in ("input", "layers"):
         if tree.get(key) is None:
@@ -145,13 +161,13 @@ def parse(text: str | bytes, file: str) -> Spec:
         for header, (key, body) in zip(headers, _entries(tree, "blocks"), strict=True)
     }
     _refuse_cycles(signatures, blocks)
-    layers_tree = tree.get("layers")
-    layers = reader.body(layers_tree, tree, "layers")
+    layers = reader.body(tree.get("layers"), tree, "layers")
     inputs = _inputs(tree, {})
     first = Variant(default, _text(tree, "title"), _text(tree, "source"), inputs, {}, read_expectations(tree.get("expect")))
-    variants = {default: first} | {key.text: _variant(key, value, first, params) for key, value in _entries(tree, "variants")}
+    others = [_variant(key, value, first, params) for key, value in _entries(tree, "variants")]
+    variants = {variant.name: variant for variant in (first, *others)}
     plain = text if isinstance(text, str) else text.decode()
-    return Spec(default, file, plain, params, signatures, blocks, layers, variants)
+    return Spec(default, file, plain, params, signatures, blocks, layers, (tree.get("layers") or tree).place(), variants)
 
 
 _EXAMPLES = {"input": "input: [3, 224, 224]  # channels, height, width", "layers": "layers: [Flatten, Linear: {out_features: 10}]"}
@@ -184,13 +200,29 @@ def _text(tree: TreeMapping, key: str) -> str:
 
 
 def _params(entries: list[tuple[Scalar, Tree]]) -> dict[str, Value]:
-    for key, _ in entries:
-        if not _is_identifier(key.text) or key.text in _RESERVED:
-            raise SpecError("E046", f"a param cannot be named {key.text[:60]}", help="letters, digits and _, not i or in_channels", place=key.place())
+    for key, tree in entries:
+        if not _is_free(key.text):
+            help = "letters, digits and _; i, in_channels and the words of expressions are taken"
+            raise SpecError("E046", f"a param cannot be named {key.text[:60] or '(nothing)'}", help=help, place=key.place())
+        if isinstance(tree, Scalar) and tree.value is None:
+            raise SpecError("E046", f"the param {key.text[:60]} has no value", help=f"{key.text[:60]}: 1", place=key.place())
     return {key.text: read_value(tree) for key, tree in entries}
 
 
-_RESERVED = frozenset({"i", "in_channels", "in_height", "in_width", "and", "or", "not", "if", "else", "true", "false", "True", "False"})
+def _is_free(name: str) -> bool:
+    """Whether a param or an argument may bear this name."""
+    return name.isascii() and name.isidentifier() and not iskeyword(name) and name not in ("i", *POSITIONED, "true", "false")
+
+
+def _of_one_kind(value: Any, default: Any) -> bool:
+    return _KINDS.get(type(value)) is not None and _KINDS.get(type(value)) == _KINDS.get(type(default))
+
+
+def _other_kind(name: str, value: Any, default: Any) -> str:
+    return f"{name} must be {_KINDS[type(default)]}, like its default {shown(default)}, not {shown(value)}"
+
+
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
 
 
 def _inputs(tree: TreeMapping, inherited: Inputs) -> Inputs:
@@ -199,48 +231,67 @@ def _inputs(tree: TreeMapping, inherited: Inputs) -> Inputs:
     if section is None:
         return inherited
     if isinstance(section, TreeMapping) and section.entries:
-        return {key.text: read_value(value) for key, value in section.entries}
-    if isinstance(section, Sequence):
+        return {_plain_name(key, "an input"): read_value(value) for key, value in section.entries}
+    if isinstance(section, Sequence) or (isinstance(section, Scalar) and isinstance(section.value, str)):
         return {"input": read_value(section)}
-    way_out = "quote an expression with brackets" if isinstance(section, Scalar) else brace_help(section)
-    raise SpecError("E040", f"input must be a list of sizes, not {section.kind}", help=way_out or _EXAMPLES["input"], place=section.place())
+    raise SpecError("E040", f"input must be a list of sizes, not {section.kind}", help=_EXAMPLES["input"], place=section.place())
+
+
+def _plain_name(key: Scalar, what: str) -> str:
+    """Return a name in which nothing is to be worked out."""
+    name = read_name(key).literal
+    if name is None:
+        raise SpecError("E031", f"{what} has a fixed name, without braces", place=key.place())
+    return name
 
 
 def _defaults(key: Scalar, tree: Tree) -> dict[str, Value]:
     """Read one operator's defaults."""
     op = OPS.get(key.text)
     if op is None:
-        raise SpecError("E034", f"unknown operator {key.text[:60]}", help=did_you_mean(key.text, list(OPS), OPERATORS), place=key.place())
+        way_out = did_you_mean(key.text, list(OPS), OPERATORS) or "defaults are per operator, named as in torch.nn"
+        raise SpecError("E034", f"unknown operator {key.text[:60]}", help=way_out, place=key.place())
     if not isinstance(tree, TreeMapping):
-        raise SpecError("E043", f"the defaults of {key.text} must be a mapping, not {tree.kind}", place=tree.place())
+        help = f"{key.text}: {{bias: false}}"
+        raise SpecError("E043", f"the defaults of {key.text} must be a mapping, not {tree.kind}", help=help, place=tree.place())
+    for name, _ in tree.entries:
+        if name.text in COMMON:
+            help = "write it at the step itself"
+            raise SpecError("E038", f"{name.text} belongs to a single step and has no default", help=help, place=name.place())
     return read_arguments(op, tree.entries)
 
 
 def _header(key: Scalar) -> Signature:
     """Read a block's header: ``conv_bn_relu(out, k, s=1)``."""
     name, parenthesis, inside = (part.strip() for part in key.text.partition("("))
-    if not _is_identifier(name) or (parenthesis and not inside.endswith(")")):
-        raise SpecError("E047", f"a block is named like conv_bn_relu(out, k, s=1), not {key.text[:60]}", place=key.place())
+    if not name.isidentifier() or not name.isascii() or name != name.lower() or (parenthesis and not inside.endswith(")")):
+        help = "small letters, digits and _; CamelCase is for operators"
+        raise SpecError(
+            "E047", f"a block is named like conv_bn_relu(out, k, s=1), not {key.text[:60]}", help=help, place=key.place()
+        )
     inside = inside.removesuffix(")").strip()
-    if name in OPS or name in ("group", "head") or name in COMMON:
-        raise SpecError("E047", f"a block cannot be named {name}, which the language uses itself", help=f"my_{name.lower()}", place=key.place())
+    if name in ("group", "head") or name in COMMON:
+        raise SpecError(
+            "E047", f"a block cannot be named {name}, which the language uses itself", help=f"my_{name}", place=key.place()
+        )
     arguments: list[str] = []
     defaults: dict[str, Value] = {}
     for part in _split_commas(inside) if inside else []:
         argument, equals, default = (piece.strip() for piece in part.partition("="))
-        if not _is_identifier(argument) or argument in COMMON or argument in _RESERVED or argument in arguments:
-            reason = "the language uses itself" if argument in COMMON or argument in _RESERVED else "is not a name of its own"
-            raise SpecError("E047", f"block {name} has an argument {argument[:60] or '(nothing)'}, which {reason}", place=key.place())
+        if not _is_free(argument) or argument in COMMON or argument in arguments:
+            reason = "stands there twice" if argument in arguments else "is not a free name"
+            message = f"block {name[:60]} has an argument {argument[:60] or '(nothing)'}, which {reason}"
+            raise SpecError("E047", message, help="letters, digits and _: conv_bn_relu(out, k, s=1)", place=key.place())
+        if equals and not default:
+            message = f"block {name[:60]}: nothing stands behind {argument[:60]}="
+            raise SpecError("E047", message, help=f"{argument[:60]}=1, or no = at all", place=key.place())
         if equals:
             defaults[argument] = read_value(Scalar(default, True, key.line, key.column, key.source))
         elif defaults:
-            raise SpecError("E047", f"block {name}: {argument} without a default follows one that has it", place=key.place())
+            message = f"block {name[:60]}: {argument[:60]} without a default follows one that has it"
+            raise SpecError("E047", message, help="arguments with a default come last", place=key.place())
         arguments.append(argument)
     return Signature(name, tuple(arguments), defaults, key)
-
-
-def _is_identifier(text: str) -> bool:
-    return text.isascii() and text.isidentifier()
 
 
 def _split_commas(text: str) -> list[str]:
@@ -257,43 +308,38 @@ def _split_commas(text: str) -> list[str]:
 
 def _refuse_cycles(signatures: dict[str, Signature], blocks: dict[str, Body]) -> None:
     """Raise SpecError for a block that calls itself, over however many others."""
-    from archcalc.spec.steps import called_blocks
+    calls = {name: sorted(called_blocks(body)) for name, body in blocks.items()}
+    if not any(calls.values()):
+        return
+    from graphlib import CycleError, TopologicalSorter  # deferred: few specs have blocks that call blocks
 
-    calls = {name: called_blocks(body) for name, body in blocks.items()}
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            loop = " -> ".join((*path[path.index(name) :], name))
-            raise SpecError("E048", f"a block may not call itself: {loop}", help="use repeat", place=signatures[name].place.place())
-        if name not in done:
-            for other in sorted(calls[name]):
-                visit(other, (*path, name))
-            done.add(name)
-
-    for name in blocks:
-        visit(name, ())
+    try:
+        TopologicalSorter(calls).prepare()
+    except CycleError as error:
+        loop = error.args[1][::-1]  # from the caller to the called
+        shown_loop = " -> ".join(loop if len(loop) <= 8 else [*loop[:7], "..."])
+        message = f"a block may not call itself: {shown_loop}"
+        raise SpecError("E048", message, help="use repeat", place=signatures[loop[0]].place.place()) from None
 
 
 def _variant(key: Scalar, tree: Tree, first: Variant, params: dict[str, Value]) -> Variant:
     """Read one variant; what it does not say it has from the file."""
+    name = _plain_name(key, "a variant")
     if isinstance(tree, Scalar) and tree.value is None:
-        return Variant(key.text, first.title, first.source, first.inputs, {}, ())
+        return Variant(name, first.title, first.source, first.inputs, {}, ())
     if not isinstance(tree, TreeMapping):
         raise SpecError("E043", f"variant {key.text} must be a mapping, not {tree.kind}", place=tree.place())
     _only(tree, VARIANT_KEYS, f"variant {key.text}")
     settings = {}
-    for name, value in _entries(tree, "set"):
-        if name.text not in params:
-            raise SpecError("E049", f"variant {key.text} sets {name.text}, which is no param", help=did_you_mean(name.text, list(params)), place=name.place())
-        settings[name.text] = read_value(value)
+    for setting, value in _entries(tree, "set"):
+        if setting.text not in params:
+            way_out = did_you_mean(setting.text, list(params)) or "declare it under params:"
+            message = f"variant {name} sets {setting.text[:60]}, which is no param"
+            raise SpecError("E049", message, help=way_out, place=setting.place())
+        if isinstance(value, Scalar) and value.value is None:
+            raise SpecError(
+                "E049", f"variant {name} gives {setting.text[:60]} no value", help="leave it out", place=setting.place()
+            )
+        settings[setting.text] = read_value(value)
     title, source = _text(tree, "title") or first.title, _text(tree, "source") or first.source
-    return Variant(key.text, title, source, _inputs(tree, first.inputs), settings, read_expectations(tree.get("expect")))
-
-
-def _check_type(name: str, value: Any, declared: Any) -> None:
-    """Raise UsageError when a setting is of another kind than the declared value: a flag, a number or a list."""
-    words = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    if words.get(type(value)) != words.get(type(declared)):
-        wanted = words.get(type(declared), "another kind")
-        raise UsageError("E205", f"{name} must be {wanted}, like its default {declared}, not {value}", help=f"--set {name}={declared}".replace(" ", ""))
+    return Variant(name, title, source, _inputs(tree, first.inputs), settings, read_expectations(tree.get("expect")))

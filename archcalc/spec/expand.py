@@ -8,8 +8,7 @@ from archcalc.errors import ArchcalcError, ArgumentError, ShapeError, SpecError
 from archcalc.graph import Builder
 from archcalc.ops import Op
 from archcalc.spec.paths import Paths, Scope
-from archcalc.spec.source import Scalar
-from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step
+from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step, whole_help
 from archcalc.spec.synonyms import WORDS
 from archcalc.spec.values import Name, Value
 from archcalc.spec.whitelist import shown
@@ -70,7 +69,9 @@ class Expander:
         """Count steps, and refuse more than a graph of the largest size can need; copying many names counts for more."""
         self.steps_run += steps
         if self.steps_run > MOST_STEPS:
-            raise SpecError("E051", f"the spec runs more than {MOST_STEPS:,} steps", help="fewer repeats", place=common.place.place())
+            raise SpecError(
+                "E051", f"the spec runs more than {MOST_STEPS:,} steps", help="fewer repeats", place=common.place.place()
+            )
 
     def _repeated(self, step: Step, scope: Scope, names: Names, start: int | None) -> int | None:
         """Run a step n times; ``i`` counts from 0, and X stands as X.0, X.1, ... unless its name counts itself."""
@@ -340,8 +341,7 @@ def _at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) 
     value = step.arguments.get(error.argument) or step.defaults.get(error.argument)
     if value is not None:
         error.place = value.tree.place()
-        if value.names and isinstance(values[error.argument], float):
-            error.help = f"floor({value.tree.text}) is a whole number" if isinstance(value.tree, Scalar) else None
+        error.help = error.help or whole_help(value, values[error.argument])
     return error
 
 
@@ -356,5 +356,8 @@ def _short(step: Step) -> str:
 
 def _no_input(common: Common) -> SpecError:
     return SpecError(
-        "E057", "the network has several inputs, and this step does not say which it takes", help="write `from: NAME`", place=common.place.place()
+        "E057",
+        "the network has several inputs, and this step does not say which it takes",
+        help="write `from: NAME`",
+        place=common.place.place(),
     )

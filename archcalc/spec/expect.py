@@ -52,7 +52,9 @@ def _layer(layer: str, quantity: Scalar, value: Tree) -> Expectation:
 
 def _figure(value: Tree) -> Figure:
     if not isinstance(value, Scalar):
-        raise SpecError("E050", f"a published number is one figure, not {value.kind}", help="7.0M, 1.8e9 or 62_378_344", place=value.place())
+        raise SpecError(
+            "E050", f"a published number is one figure, not {value.kind}", help="7.0M, 1.8e9 or 62_378_344", place=value.place()
+        )
     try:
         return parse_figure(value.text)
     except UsageError as error:

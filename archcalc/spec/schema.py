@@ -55,7 +55,9 @@ def spec_schema() -> Schema:
         "inputs": {"anyOf": [ref("sizes"), {"type": "object", "minProperties": 1, "additionalProperties": ref("sizes")}]},
         "steps": {"type": "array", "items": ref("step")},
         "step": _step(),
-        "group": _scope({"numbered": {"type": "boolean", "description": "Call the steps without a name 0, 1, 2, ... as nn.Sequential does."}}),
+        "group": _scope(
+            {"numbered": {"type": "boolean", "description": "Call the steps without a name 0, 1, 2, ... as nn.Sequential does."}}
+        ),
         "head": _scope({}),
         "block": _block(),
         "expect": _expect(),
@@ -83,7 +85,8 @@ def _pick(keys: tuple[str, ...]) -> Schema:
         "title": line | {"description": "One line for people: AlexNet, one tower."},
         "source": line | {"description": "Where the numbers come from: the paper's address, section and table."},
         "input": ref("inputs") | {"description": "Channels, height, width: [3, 224, 224]; or several of them by name."},
-        "params": _mapping(f"^{_IDENTIFIER}$", ref("value")) | {"description": "Hyperparameters with their values: `--set towers=2` changes one."},
+        "params": _mapping(f"^{_IDENTIFIER}$", ref("value"))
+        | {"description": "Hyperparameters with their values: `--set towers=2` changes one."},
         "defaults": {
             "description": "Arguments for every step of an operator that does not have its own: {Conv2d: {bias: false}}.",
             "type": ["object", "null"],
@@ -205,7 +208,12 @@ def _scope(own: Schema) -> Schema:
 def _block() -> Schema:
     """A call of a block: nothing, its arguments in the order of its header, or by name."""
     values = {"type": "array", "items": ref("value")}
-    by_name = {"type": "object", "properties": _ANY_STEP, "patternProperties": {f"^{_IDENTIFIER}$": {}}, "additionalProperties": False}
+    by_name = {
+        "type": "object",
+        "properties": _ANY_STEP,
+        "patternProperties": {f"^{_IDENTIFIER}$": {}},
+        "additionalProperties": False,
+    }
     return {"anyOf": [{"type": "null"}, values, by_name]}
 
 

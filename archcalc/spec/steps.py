@@ -11,14 +11,16 @@ import msgspec
 
 from archcalc.errors import SpecError, did_you_mean
 from archcalc.ops import OPS, Op
-from archcalc.ops.base import kinds, required
+from archcalc.ops.base import kinds, required, shown
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
 from archcalc.spec.synonyms import ARGUMENTS, ELSEWHERE, INFERRED, OPERATORS, WORDS
 from archcalc.spec.values import Name, Value, read_name, read_value
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
 
-_CALLED = re.compile(r"(?:torch\.)?(?:nn\.)?(\w+) ?(?:\(.*)?", re.DOTALL)  # nn.Conv2d(3, 64), as in a module's source
+_CALLED = (
+    r"(?s:(?:torch\.)?(?:nn\.)?(\w+) ?(?:\(.*)?)"  # nn.Conv2d(3, 64), as in a module's source; compiled when an error needs it
+)
 
 
 class Common(msgspec.Struct, frozen=True):
@@ -101,7 +103,9 @@ class StepReader:
         if tree is None or (isinstance(tree, Scalar) and tree.value is None):
             raise SpecError("E032", f"{what} needs a list of steps", help="write [] for none", place=(tree or where).place())
         if not isinstance(tree, Sequence):
-            raise SpecError("E032", f"{what} must be a list of steps, not {tree.kind}", help="begin each step with `- `", place=tree.place())
+            raise SpecError(
+                "E032", f"{what} must be a list of steps, not {tree.kind}", help="begin each step with `- `", place=tree.place()
+            )
         steps = tuple(self.step(item) for item in tree.items)
         return Body(steps, frozenset().union(*(_written_names(step) for step in steps)))
 
@@ -110,7 +114,9 @@ class StepReader:
         if isinstance(tree, Scalar):
             return self._named(tree, None)
         if isinstance(tree, Sequence):
-            raise SpecError("E033", "a step must be an operator or a block, not a list", help="one `- ` too many?", place=tree.place())
+            raise SpecError(
+                "E033", "a step must be an operator or a block, not a list", help="one `- ` too many?", place=tree.place()
+            )
         if len(tree.entries) != 1:
             raise self._not_one_step(tree)
         key, arguments = tree.entries[0]
@@ -139,16 +145,20 @@ class StepReader:
         if step is None:
             way_out = "begin with the operator: `- Conv2d: {out_channels: 64, kernel_size: 3}`"
         else:
-            way_out = f"write `- {step}: {{{', '.join(f'{word}: ...' for word in words[:3] if word != step)}}}`, or indent them deeper"
+            way_out = (
+                f"write `- {step}: {{{', '.join(f'{word}: ...' for word in words[:3] if word != step)}}}`, or indent them deeper"
+            )
         listed = ", ".join(words[:6])
-        return SpecError("E033", f"a step is one operator or block with its arguments inside, not {listed}", help=way_out, place=tree.place())
+        return SpecError(
+            "E033", f"a step is one operator or block with its arguments inside, not {listed}", help=way_out, place=tree.place()
+        )
 
     def _unknown(self, key: Scalar) -> SpecError:
         """Return the error for a step that names no operator and no block."""
         name = key.text
         if not name:
             return _empty_step(key)
-        called = _CALLED.fullmatch(name)
+        called = re.fullmatch(_CALLED, name)
         if called and called[1] != name and called[1] in OPS:
             way_out: str | None = f"write `- {example(OPS[called[1]])}`"
         else:
@@ -164,7 +174,12 @@ class StepReader:
         defaults = {name: value for name, value in self.defaults.get(op.__name__, {}).items() if name not in values}
         missing = [name for name in required(op) if name in known and name not in values and name not in defaults]
         if missing:
-            raise SpecError("E036", f"{op.__name__} needs {' and '.join(missing)}", help=f"{missing[0]}: {known[missing[0]].expected}", place=key.place())
+            raise SpecError(
+                "E036",
+                f"{op.__name__} needs {' and '.join(missing)}",
+                help=f"{missing[0]}: {known[missing[0]].expected}",
+                place=key.place(),
+            )
         return OpStep(common, op, values, defaults)
 
     def _merge(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> MergeStep:
@@ -191,7 +206,9 @@ class StepReader:
         if isinstance(arguments, Sequence):
             if len(arguments.items) > len(signature.arguments):
                 extra = arguments.items[len(signature.arguments)]
-                raise SpecError("E038", f"{header} takes {len(signature.arguments)} arguments, not {len(arguments.items)}", place=extra.place())
+                raise SpecError(
+                    "E038", f"{header} takes {len(signature.arguments)} arguments, not {len(arguments.items)}", place=extra.place()
+                )
             common, own = Common(key), [(key, item) for item in arguments.items]
             values = {name: read_value(item) for name, (_, item) in zip(signature.arguments, own, strict=False)}
         else:
@@ -205,12 +222,16 @@ class StepReader:
                 values[argument.text] = read_value(tree)
         missing = [name for name in signature.arguments if name not in values and name not in signature.defaults]
         if missing:
-            raise SpecError("E036", f"{header} needs {' and '.join(missing)}", help=f"line {signature.place.line} defines it", place=key.place())
+            raise SpecError(
+                "E036", f"{header} needs {' and '.join(missing)}", help=f"line {signature.place.line} defines it", place=key.place()
+            )
         return BlockStep(common, key.text, values)
 
     def _scope(self, key: Scalar, arguments: Tree | None) -> GroupStep:
         if not isinstance(arguments, Mapping):
-            raise SpecError("E032", f"{key.text} needs layers", help=f"write `{key.text}: {{name: ..., layers: [...]}}`", place=key.place())
+            raise SpecError(
+                "E032", f"{key.text} needs layers", help=f"write `{key.text}: {{name: ..., layers: [...]}}`", place=key.place()
+            )
         common, own = self._split(key, arguments)
         head = key.text == "head"
         known = ("layers",) if head else ("layers", "numbered")
@@ -232,10 +253,16 @@ class StepReader:
         if len(own) == len(arguments.entries):
             return Common(key), own
         name, share, source = (arguments.get(part) for part in ("name", "share", "from"))
-        value = {part: tree if tree is None else read_value(tree) for part in ("if", "repeat", "frozen") for tree in [arguments.get(part)]}
+        value = {
+            part: tree if tree is None else read_value(tree)
+            for part in ("if", "repeat", "frozen")
+            for tree in [arguments.get(part)]
+        }
         listed = source.items if isinstance(source, Sequence) else [] if source is None else [source]
         if isinstance(source, Sequence) and not (key.text in OPS and OPS[key.text].merges):
-            raise SpecError("E037", f"{key.text} takes one input, not a list", help="Add or Concat them first", place=source.place())
+            raise SpecError(
+                "E037", f"{key.text} takes one input, not a list", help="Add or Concat them first", place=source.place()
+            )
         common = Common(
             key,
             None if name is None else read_name(name),
@@ -277,7 +304,9 @@ def _unknown_argument(op: type[Op], key: Scalar) -> SpecError:
 
 
 def _empty_step(tree: Scalar | Mapping) -> SpecError:
-    return SpecError("E033", "this step is empty", help="write an operator or a block behind the dash: `- ReLU`", place=tree.place())
+    return SpecError(
+        "E033", "this step is empty", help="write an operator or a block behind the dash: `- ReLU`", place=tree.place()
+    )
 
 
 def example(op: type[Op]) -> str:
@@ -290,10 +319,17 @@ def example(op: type[Op]) -> str:
 
 def wrong_argument(op: type[Op], name: str, value: Value, expected: str) -> SpecError:
     """Return the error for an argument whose value, known before any number of the graph is, cannot be taken."""
-    from archcalc.ops.base import shown
-
     message = f"{name} of {op.__name__} must be {expected}, not {shown(value.constant)}"
-    return SpecError("E120", message, help=WORDS.get(str(value.constant).lower()), place=value.tree.place())
+    return SpecError("E120", message, help=whole_help(value, value.constant), place=value.tree.place())
+
+
+def whole_help(value: Value, found: Any) -> str | None:
+    """Return the way out where a fraction, or a word of another library, stands for a whole number."""
+    if not isinstance(found, float):
+        return WORDS.get(str(found).lower()) if found is None or isinstance(found, str) else None
+    if found == int(found):
+        return f"write {int(found)}"
+    return f"floor({value.tree.text}) is a whole number" if isinstance(value.tree, Scalar) else "floor(x) is a whole number"
 
 
 def _written_names(step: Step) -> frozenset[str]:

@@ -13,7 +13,7 @@ from archcalc.spec.source import Scalar, Sequence, Tree
 
 NO_NAMES: Mapping[str, Any] = {}
 
-_PAPER_SIZES = re.compile(r"\d+(?: ?[xX×] ?\d+)+")  # 3x224x224, as papers print shapes
+_PAPER_SIZES = r"[0-9]+(?: ?[xX×] ?[0-9]+)+"  # 3x224x224, as papers print shapes; compiled when an error needs it
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -72,7 +72,10 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
         return Value(tree, items=items, names=frozenset[str]().union(*(item.names for item in items)))
     if isinstance(tree, TreeMapping):
         raise SpecError(
-            "E030", "a value must be a number, true or false, an expression or a list, not a mapping", place=tree.place(), help=brace_help(tree)
+            "E030",
+            "a value must be a number, true or false, an expression or a list, not a mapping",
+            place=tree.place(),
+            help=brace_help(tree),
         )
     value = tree.value
     if not isinstance(value, str) or value in words:
@@ -82,7 +85,7 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
         if not expression.names:
             return Value(tree, constant=expression.evaluate(NO_NAMES))
     except ExpressionError as error:
-        if _PAPER_SIZES.fullmatch(value):
+        if re.fullmatch(_PAPER_SIZES, value):
             error.help = f"write [{', '.join(re.findall('[0-9]+', value))}]"
         raise placed(error, tree) from None
     return Value(tree, expression=expression, names=expression.names)

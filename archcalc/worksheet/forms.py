@@ -1,0 +1,260 @@
+"""The closed list of line forms: what one line of a page says, or that it says nothing that can be read.
+
+A line is cut at the quantities it names (``memory: ... weights: ...``); what stands before the first is a layer line or a heading.
+Each part must make sense to its last character: a number in a sentence is never taken for a claim.
+"""
+
+import re
+from fractions import Fraction
+
+from archcalc.errors import ArchcalcError
+from archcalc.worksheet import words
+from archcalc.worksheet.arithmetic import evaluate
+from archcalc.worksheet.layerline import read_layer_line
+from archcalc.worksheet.page import Claim, Item, Line, Said, Start, Term, Unread
+from archcalc.worksheet.terms import is_symbolic, read_term, sizes_in
+from archcalc.worksheet.text import LONGEST_LINE
+
+MOST_TERMS = 12
+
+_CUT = re.compile(
+    rf"(?<![A-Za-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?P<quantity>{words.QUANTITY})"
+    rf"(?P<note>\s*\([^()=]{{0,40}}\))?(?P<after>\s+(?:in\s+)?total)?(?:\s*(?:은|는|이|가|の数|は))?\s*(?P<sign>[=:≈→]+)",
+    re.IGNORECASE,
+)
+_TOTAL_ALONE = re.compile(rf"(?:{words.TOTAL})\s*[=:≈]+\s*(?P<rest>[^=]*[0-9][^=]*(?:=.*)?)", re.IGNORECASE)
+_COUNTED = re.compile(
+    rf"[(\[]?\s*(?P<total>(?:{words.TOTAL})\s*)?(?P<number>≈?\s*[0-9][0-9.,]*\s?[KMGkB]?)\s*(?P<quantity>{words.QUANTITY})\s*[)\]]?[.]?",
+    re.IGNORECASE,
+)
+_STARTING = re.compile(rf"(?P<quantity>{words.QUANTITY})\s+(?P<rest>[\[(]?[0-9].*)", re.IGNORECASE)
+_LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
+_SIGNS = re.compile(r"(≈|[=→]+)")
+_FLAT = re.compile(rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternatives(words.QUANTITIES['flat']))})\s*[:=]?\s*(?P<flat>[0-9,]+)\s*[)\]]", re.IGNORECASE)
+_FOR = re.compile(r"(?P<body>.*[0-9)\]])\s*[,(]?\s*(?:for|when|where|if|with)\s+(?P<names>[A-Za-z]\w{0,8}\s*=\s*[0-9.]+(?:\s*(?:,|and)\s*[A-Za-z]\w{0,8}\s*=\s*[0-9.]+)*)\s*\)?[.]?")
+_FOR_FIRST = re.compile(r"(?:for\s+)?(?P<names>[A-Za-z]\s*=\s*[0-9]+(?:\s*,\s*[A-Za-z]\s*=\s*[0-9]+)*)\s*[:;→]\s*(?P<body>.*=.*)")
+_INPUT_WORD = re.compile(rf"(?:{'|'.join(sorted((re.escape(w) for w in words._alternatives(words.QUANTITIES['input'])), key=len, reverse=True))})(?:\s*(?:layer|image|layers|층|레이어|data))?\s*", re.IGNORECASE)
+_DIGIT = re.compile(r"[0-9]")
+_FILLING = re.compile(rf"(?:\s|[,.:;|]|(?:{words.FILLER}))*", re.IGNORECASE)
+_SHAPE_IN = re.compile(r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[(\[]?\s*[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}\s*[)\]]?|\(\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9}){1,3}\s*\)")
+
+
+def read_line(line: Line) -> list[Item]:
+    """Return what the line says, in its order; nothing for a line without digits that names no layer."""
+    plain = line.plain
+    if not plain or len(line.text) > LONGEST_LINE:
+        return [Unread(line.number, line.text)] if _DIGIT.search(plain) else []
+    items = _read(line, plain)
+    if items is None and (listed := _LIST_NUMBER.match(plain)):
+        items = _read(line, plain[listed.end() :])
+        if items is None and not _DIGIT.search(plain[listed.end() :]):
+            return []
+    if items is None:
+        return [Unread(line.number, line.text)] if _DIGIT.search(plain) else []
+    return items
+
+
+def _read(line: Line, plain: str) -> list[Item] | None:
+    cuts = list(_CUT.finditer(plain))
+    if cuts:
+        return _segments(line, plain, cuts)
+    for form in (_input, _layer, _shape, _counted, _total, _starting, _free):
+        items = form(line, plain)
+        if items is not None:
+            return items
+    return None
+
+
+def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item] | None:
+    """Read a line that names its quantities: what stands before, and each quantity with its chain."""
+    items: list[Item] = []
+    head = plain[: cuts[0].start()].strip(" :|,;-(")
+    layer = ""
+    if head:
+        before = _layer(line, head)
+        if before is None:
+            before = _shape(line, head)
+        if before is None and _FILLING.fullmatch(head):
+            before = []
+        if before is None:
+            return None
+        items += before
+        layer = next((item.name for item in before if isinstance(item, Said)), "")
+    for index, cut in enumerate(cuts):
+        end = cuts[index + 1].start() if index + 1 < len(cuts) else len(plain)
+        body = plain[cut.end() : end].strip(" |,;")
+        word = re.sub(r"\s+", " ", cut["quantity"].lower())
+        quantity = words.QUANTITY_WORDS[word]
+        total = bool(cut["total"] or cut["after"])
+        if index and cuts[index - 1]["quantity"].lower() == word and quantity == "params" and not total:
+            return None
+        found = _claim(line, quantity, body, total, layer)
+        if found is None:
+            return None
+        items += found
+    return items
+
+
+def _claim(line: Line, quantity: str, body: str, total: bool, layer: str) -> list[Item] | None:
+    """Read the chain of one quantity."""
+    if quantity == "input" and not _DIGIT.search(body):
+        return []
+    flat = _FLAT.fullmatch(body)
+    if flat:
+        body = flat["sizes"]
+    terms = chain(body)
+    if terms is None:
+        return None
+    if quantity in ("input", "output", "flat") and total:
+        total = False
+    items: list[Item] = [Claim(line.number, line.text, quantity, terms, total, layer)]
+    if flat:
+        items.append(_flat(line, flat["flat"]))
+    return items
+
+
+def _flat(line: Line, text: str) -> Claim:
+    term = read_term(text)
+    assert term is not None
+    return Claim(line.number, line.text, "flat", (term,))
+
+
+def chain(body: str) -> tuple[Term, ...] | None:
+    """Return the terms between the equals signs; formulas in letters before the numbers are passed over. None if one cannot be read."""
+    parts = _SIGNS.split(body)
+    if len(parts) > 2 * MOST_TERMS:
+        return None
+    terms: list[Term] = []
+    loose = False
+    for index, part in enumerate(parts):
+        if index % 2:
+            loose = part == "≈"
+            continue
+        if not part.strip(" ,;.|:"):
+            if index and index < len(parts) - 1:
+                return None
+            continue
+        term = read_term(part, loose)
+        if term is not None:
+            terms.append(term)
+        elif terms or not is_symbolic(part):
+            return None
+    return tuple(terms) or None
+
+
+def _input(line: Line, plain: str) -> list[Item] | None:
+    """``input layer``, ``Input 32x32x1``."""
+    word = _INPUT_WORD.match(plain)
+    if word is None:
+        return None
+    rest = plain[word.end() :].strip(" :|,")
+    if not rest:
+        return [Start(line.number, line.text, None)]
+    term = _sizes_among_fillers(rest)
+    return None if term is None else [Start(line.number, line.text, term)]
+
+
+def _layer(line: Line, plain: str) -> list[Item] | None:
+    found = read_layer_line(line.number, line.text, plain.rstrip(" :"))
+    if found is None:
+        return None
+    items: list[Item] = []
+    if found.given is not None:
+        items.append(Claim(line.number, line.text, "input", (found.given,)))
+    items.append(found.said)
+    if found.output is not None:
+        items.append(Claim(line.number, line.text, "output", (found.output,)))
+    return items
+
+
+def _shape(line: Line, plain: str) -> list[Item] | None:
+    """A line that is nothing but sizes: ``55 x 55 x 96``, ``6 x 6 x 256 (Flat 9216)``."""
+    flat = _FLAT.fullmatch(plain)
+    body = flat["sizes"] if flat else plain
+    term = _sizes_among_fillers(body)
+    if term is None:
+        return None
+    items: list[Item] = [Claim(line.number, line.text, "output", (term,))]
+    if flat:
+        items.append(_flat(line, flat["flat"]))
+    return items
+
+
+def _sizes_among_fillers(text: str) -> Term | None:
+    if sizes_in(text) is not None:
+        return read_term(text)
+    found = _SHAPE_IN.search(text)
+    if found is None or not _FILLING.fullmatch(text[: found.start()].replace("@", " ")) or not _FILLING.fullmatch(text[found.end() :]):
+        return None
+    return read_term(found[0]) if sizes_in(found[0]) is not None else None
+
+
+def _counted(line: Line, plain: str) -> list[Item] | None:
+    """``34,944 parameters``, ``(1,705 params)``."""
+    found = _COUNTED.fullmatch(plain)
+    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", found["quantity"].lower())] if found else ""
+    if found is None or quantity not in ("params", "macs", "flops", "connections"):
+        return None
+    loose = "≈" in found["number"]
+    term = read_term(found["number"].replace("≈", ""), loose)
+    return None if term is None else [Claim(line.number, line.text, quantity, (term,), bool(found["total"]))]
+
+
+def _total(line: Line, plain: str) -> list[Item] | None:
+    """``Total: 62,378,344``; what is not said to be anything else is parameters."""
+    found = _TOTAL_ALONE.fullmatch(plain)
+    if found is None:
+        return None
+    rest = found["rest"]
+    counted = _COUNTED.fullmatch(rest.strip())
+    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", counted["quantity"].lower())] if counted else "params"
+    terms = chain(rest)
+    return None if terms is None else [Claim(line.number, line.text, quantity, terms, True)]
+
+
+def _starting(line: Line, plain: str) -> list[Item] | None:
+    """``output 55x55x96``, ``parameters 34,944``: a quantity and its figure without a sign between."""
+    found = _STARTING.fullmatch(plain)
+    if found is None:
+        return None
+    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", found["quantity"].lower())]
+    terms = chain(found["rest"])
+    if terms is None or (quantity in ("output", "input") and terms[-1].shape is None):
+        return None
+    return [Claim(line.number, line.text, quantity, terms)]
+
+
+def _free(line: Line, plain: str) -> list[Item] | None:
+    """``3*3*64 = 576``, ``L(L+1)/2 = 6 for L=3``: arithmetic by itself."""
+    for form in (_FOR, _FOR_FIRST):
+        found = form.fullmatch(plain)
+        if found:
+            terms = _with_names(found["body"], found["names"])
+            return None if terms is None else [Claim(line.number, line.text, "arithmetic", terms)]
+    if not re.search(r"[=≈]", plain):
+        return None
+    body = plain
+    label, colon, rest = plain.partition(":")
+    if colon and "=" not in label and not _DIGIT.search(label) and len(label) <= 40:
+        body = rest
+    terms = chain(body)
+    if terms is None or len(terms) < 2 or not re.search(r"[*/xX^+\-]", terms[0].text):
+        return None
+    return [Claim(line.number, line.text, "arithmetic", terms)]
+
+
+def _with_names(body: str, names: str) -> tuple[Term, ...] | None:
+    values = {}
+    for name, value in re.findall(r"([A-Za-z]\w{0,8})\s*=\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)", names):
+        values[name] = Fraction(value)
+    terms = []
+    for part in re.split(r"[=≈→]+", body)[: MOST_TERMS + 1]:
+        try:
+            value = evaluate(part, values)
+        except ArchcalcError:
+            if terms or not is_symbolic(part):
+                return None
+            continue
+        figure = read_term(part)
+        terms.append(Term(part.strip(), value, figure.figure if figure else None))
+    return tuple(terms) if len(terms) > 1 else None

@@ -1,0 +1,162 @@
+"""A page of hand calculations as data, from its text to the remarks on it.
+
+    text ──text.lines──> Line ──forms, tables, listing──> items ──layers.assemble──> Block ──judge──> Judgement
+
+A page is read line by line. Each line is normalised (``text``) and read by one of a closed list of forms (``forms``) into items, in
+the page's order: a ``Said`` is what a line says about a layer, a ``Claim`` is what it says comes out, an ``Unread`` is a line with
+digits that fits no form. Items are then put together (``layers``): a layer line opens a block, its shape closes it, and a claim
+that has no open layer waits for the next one. Judging (``judge``) walks over the blocks with two shapes, the true one and the
+writer's own, so that an error is named where it was made and not on the lines that follow from it.
+"""
+
+from fractions import Fraction
+
+import msgspec
+
+from archcalc.ops import Op
+from archcalc.units import Figure
+
+Sizes = tuple[int, ...]
+Plain = int | str | tuple[int, ...] | None  # a whole number, sizes, or a number as it would be written: 54.25
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line of the page: its number from 1, its text as it stands there, and the text that the forms read.
+
+    ``role`` is ``prose``, ``row`` (of a table), ``code`` (in a fence or a listing) or ``matter`` (before the page begins).
+    """
+
+    number: int
+    text: str
+    plain: str
+    role: str = "prose"
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One side of an equals sign: arithmetic with its value, a printed figure, or the sizes of a tensor.
+
+    ``figure`` is there for a single printed number, which may be rounded (``3.2M``). ``unit`` is empty or a unit of bytes or bits.
+    ``channels`` says where a shape's channels stand: ``first`` (``6@28x28``), ``none`` (``28x28``) or, where the text does not tell,
+    ``unknown``. ``loose`` marks what follows an ``about equal`` sign.
+    """
+
+    text: str
+    value: Fraction | None = None
+    figure: Figure | None = None
+    unit: str = ""
+    shape: Sizes | None = None
+    channels: str = "unknown"
+    loose: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Something a line says comes out: a quantity, and the terms of its chain of equals signs.
+
+    ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``macs``, ``flops``, ``memory``,
+    ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a claim about the whole network. ``layer`` names the layer where the
+    line does so itself.
+    """
+
+    line: int
+    text: str
+    quantity: str
+    terms: tuple[Term, ...]
+    total: bool = False
+    layer: str = ""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a line says about a layer; None is what it does not say.
+
+    ``op`` is the operator's name in ``archcalc.ops.OPS``. ``depth`` is a kernel's third number, the input channels it sees. ``built`` is the
+    operator itself, where a listing gives it whole; ``x`` is what a listing says comes in (channels or features).
+    """
+
+    line: int
+    text: str
+    op: str | None
+    name: str = ""
+    kernel: Sizes | None = None
+    depth: int | None = None
+    count: int | None = None
+    stride: Sizes | None = None
+    padding: Sizes | str | None = None
+    dilation: int | None = None
+    groups: int | None = None
+    bias: bool | None = None
+    rounding: str | None = None
+    heading: bool = False
+    built: Op | None = None
+    x: int | None = None
+
+
+class Start(msgspec.Struct, frozen=True):
+    """The sizes of the image a network begins with, or the line that begins it; ``shape`` is None where it is not told."""
+
+    line: int
+    text: str
+    term: Term | None
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A line with digits that fits no form."""
+
+    line: int
+    text: str
+
+
+Item = Said | Claim | Start | Unread
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page as read. ``model`` and ``settings`` come from the lines before it (``model: alexnet``, ``set: {towers: 2}``)."""
+
+    lines: tuple[Line, ...]
+    items: tuple[Item, ...]
+    model: str | None = None
+    variant: str | None = None
+    settings: dict[str, int | float | bool | str] = {}
+    count: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The judgement on one claim, or on a line that was not read.
+
+    ``verdict`` is ``right``, ``wrong`` or ``unread``. ``because`` is the right arithmetic; ``hints`` are single changes that would make the
+    claim right; ``slip`` is the key of a slip that gives the written number exactly, ``remark`` says so in words. ``carried_from`` is the line of
+    the error that a claim follows from: such a claim is right on the writer's own value, and its verdict is ``right``.
+    """
+
+    line: int
+    text: str
+    verdict: str
+    quantity: str = ""
+    layer: str = ""
+    expected: Plain = None
+    found: Plain = None
+    because: str = ""
+    hints: tuple[str, ...] = ()
+    slip: str | None = None
+    remark: str = ""
+    carried_from: int | None = None
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """All findings in the page's order, and ``conventions``: what differs on the whole page, said once."""
+
+    findings: tuple[Finding, ...]
+    conventions: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many claims are right, wrong and unread."""
+        counts = {"right": 0, "wrong": 0, "unread": 0}
+        for finding in self.findings:
+            counts[finding.verdict] += 1
+        return counts
+
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        """The wrong claims."""
+        return tuple(finding for finding in self.findings if finding.verdict == "wrong")

@@ -1,0 +1,255 @@
+"""The counting conventions: complete, right to the last digit against totals that the tools printed, and against the tools themselves."""
+
+import importlib
+import json
+import operator
+from pathlib import Path
+
+import pytest
+import torch
+
+import archcalc
+from archcalc.analysis.conventions import BIAS, CONVENTIONS, KINDS, count, layer_counts, ledger
+from archcalc.analysis.conventions_terms import TERMS, parse
+from archcalc.errors import UsageError
+from archcalc.graph import Builder
+from archcalc.ops import OPS
+from archcalc.spec.zoo import index
+from tests import oracle
+from tests.counting_tools import TOOLS, Whole, total
+from tests.op_cases import CASES, Case, ops
+from tests.torch_modules import in_turn, module
+
+DATA = Path(__file__).parent / "data"
+TOTALS = json.loads((DATA / "tool_totals.json").read_text(encoding="utf-8"))["totals"]
+each_convention = pytest.mark.parametrize("name", CONVENTIONS)
+
+
+def load(model: str):
+    return archcalc.load(Path(__file__).parent.parent / model if model.endswith(".yaml") else model)
+
+
+def graph_of(case: Case):
+    """A network of the case's operator alone."""
+    builder = Builder()
+    inputs = tuple(builder.input(f"input{number}", tuple(shape)) for number, shape in enumerate(case.inputs))
+    node = builder.add("layer", case.op, inputs)
+    return builder.graph("one", {"output": node})
+
+
+def chain(*layers, x=(2, 6, 8, 8)):
+    """A network of operators one behind the other."""
+    builder = Builder()
+    last = builder.input("input", x)
+    for number, op in enumerate(layers):
+        last = builder.add(f"layer{number}", op, (last,))
+    return builder.graph("chain", {"output": last})
+
+
+@each_convention
+def test_every_operator_has_one_rule(name):
+    operators = [operator for group in CONVENTIONS[name].rules for operator in group.split()]
+    assert sorted(operators) == sorted(OPS)
+
+
+def test_every_operator_is_of_one_kind():
+    assert sorted(operator for group in KINDS.values() for operator in group.split()) == sorted(OPS)
+
+
+@each_convention
+def test_a_slip_names_operators_that_the_tool_is_asked_about(name):
+    for slip in CONVENTIONS[name].slips:
+        assert set(slip.operators.split()) <= set(OPS)
+        assert not slip.sentence.endswith(".")
+
+
+def test_every_term_is_used_and_says_what_it_is():
+    rules = [one for convention in CONVENTIONS.values() for rule in convention.rules.values() for one in spread(rule)]
+    assert {summand.term for rule in rules if isinstance(rule, str) for summand in parse(rule)} == set(TERMS)
+    assert all(term.__doc__ for term in TERMS.values())
+
+
+def spread(rule):
+    return rule.values() if isinstance(rule, dict) else [rule]
+
+
+def test_a_rule_with_an_unknown_term_is_refused():
+    with pytest.raises(KeyError, match="no term mac in"):
+        parse("2*mac + bias")
+
+
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model in TOTALS for name in TOTALS[model] if name != "params"])
+def test_totals_are_those_that_the_tool_printed(model, name):
+    assert count(load(model), name).total == TOTALS[model][name]
+
+
+@pytest.mark.parametrize("model", TOTALS)
+def test_deepspeed_counts_what_calflops_does_where_nothing_is_transposed_or_resized(model):
+    assert count(load(model), "deepspeed").total == TOTALS[model]["calflops"]
+
+
+@pytest.mark.parametrize("model", TOTALS)
+def test_the_networks_of_the_totals_are_the_same(model):
+    assert archcalc.analyse(load(model)).totals.params == TOTALS[model]["params"]
+
+
+@pytest.mark.parametrize("model", sorted(index()))
+def test_macs_and_full_are_the_reports_own_totals(model):
+    graph = archcalc.load(model)
+    totals = archcalc.analyse(graph).totals
+    assert count(graph, "macs").total == totals.macs
+    assert count(graph, "full").total == totals.flops
+    assert not count(graph, "full").unsupported
+
+
+@each_convention
+@pytest.mark.parametrize("model", ["lenet5", "alexnet", "resnet50", "densenet121"])
+def test_a_total_is_the_sum_of_its_kinds_and_of_its_layers(model, name):
+    graph = archcalc.load(model)
+    found = count(graph, name)
+    layers = layer_counts(graph, name)
+    assert found.total == sum(found.by_kind.values()) == sum(layer or 0 for layer in layers)
+    assert sum(found.unsupported.values()) == layers.count(None)
+
+
+@pytest.mark.parametrize("first", CONVENTIONS)
+@pytest.mark.parametrize("second", CONVENTIONS)
+def test_a_ledger_takes_one_total_to_the_other(first, second):
+    found = ledger(load("tests/data/lenet5_full_c3.yaml"), first, second)
+    assert found.first.total + sum(line.amount for line in found.differences) == found.second.total
+
+
+def test_a_ledger_names_what_differs():
+    found = ledger(archcalc.load("resnet50"), "macs", "fvcore")
+    assert [(line.kind, line.amount) for line in found.differences] == [("BatchNorm", 22_227_968), ("pooling", 100_352)]
+    # Three poolings of torchvision's AlexNet and its adaptive one are no part of torch's count; the biases are.
+    found = ledger(archcalc.load("vgg16"), "macs", "torchinfo")
+    assert [line.kind for line in found.differences] == ["convolution" + BIAS, "linear" + BIAS]
+
+
+UNSUPPORTED = [
+    # model, convention, operators that the tool's own report lists as not counted
+    ("resnet50", "fvcore", {"MaxPool2d": 1, "Add": 16}),
+    ("resnet50", "macs", {}),
+    ("alexnet", "fvcore", {"LocalResponseNorm": 2, "MaxPool2d": 3}),
+    ("tests/data/lenet5_full_c3.yaml", "ptflops", {"Tanh": 4}),
+    ("lenet5", "netscope", {"ScaledTanh": 6, "TrainableSubsample2d": 2, "ConnectedConv2d": 1, "RBF": 1}),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "operators"), UNSUPPORTED)
+def test_a_total_says_what_the_tool_does_not_know(model, name, operators):
+    assert count(load(model), name).unsupported == operators
+
+
+SLIPS = [
+    ("resnet50", "ptflops", "counted twice"),
+    ("resnet50", "thop", "BatchNorm counts 4"),
+    ("resnet50", "torchinfo", "once for each image"),
+    ("tests/data/lenet5_full_c3.yaml", "calflops", "a linear layer's does not"),
+    ("tests/data/lenet5_full_c3.yaml", "calflops", "Tanh count nothing"),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "words"), SLIPS)
+def test_a_slip_is_marked_where_it_counts(model, name, words):
+    assert any(words in sentence for sentence in count(load(model), name).slips)
+
+
+def test_a_slip_is_not_marked_where_it_does_not_count():
+    assert count(archcalc.load("vgg16"), "thop").slips == ()
+    groups = "the output channels are divided by the groups twice"
+    assert groups not in count(chain(ops.ConvTranspose2d(4, 2)), "calflops").slips
+    assert groups in count(chain(ops.ConvTranspose2d(4, 2, groups=2)), "calflops").slips
+
+
+BATCH = [("fvcore", 2), ("ptflops-aten", 2), ("thop", 2), ("torchinfo", 2), ("full", 2)]
+
+
+@pytest.mark.parametrize(("name", "times"), BATCH)
+def test_two_images_count_twice(name, times):
+    one, two = (chain(ops.Conv2d(4, 3), ops.BatchNorm2d(), ops.ReLU(), x=(n, 6, 8, 8)) for n in (1, 2))
+    assert count(two, name).total == times * count(one, name).total
+
+
+def test_ptflops_divides_modules_by_the_batch_but_not_functions():
+    conv, relu = chain(ops.Conv2d(4, 3)), chain(ops.ReLU())
+    assert count(conv, "ptflops").total == 6 * 6 * 4 * (9 * 6 + 1)
+    assert count(relu, "ptflops").total == (1 + 2) * 6 * 8 * 8
+
+
+def test_onnx_tool_sees_a_batchnorm_only_where_no_convolution_takes_it_in():
+    conv, norm = ops.Conv2d(4, 3, bias=False), ops.BatchNorm2d()
+    macs, outputs = 2 * 36 * 4 * 54, 2 * 36 * 4
+    assert count(chain(conv, norm), "onnx-tool").total == macs + outputs  # the convolution has a bias now
+    assert count(chain(conv, ops.Dropout(), norm), "onnx-tool").total == macs + outputs
+    assert count(chain(conv, ops.ReLU(), norm), "onnx-tool").total == macs + outputs + 31 * outputs
+    builder = Builder()
+    x = builder.input("input", (2, 6, 8, 8))
+    c = builder.add("conv", conv, (x,))
+    both = builder.add("add", ops.Add(), (c, builder.add("norm", norm, (c,))))
+    assert count(builder.graph("read twice", {"output": both}), "onnx-tool").total == macs + 31 * outputs + outputs
+
+
+def test_an_unknown_convention_is_an_error_with_a_way_out():
+    with pytest.raises(UsageError, match="no counting convention fvcor") as caught:
+        count(chain(ops.ReLU()), "fvcor")
+    assert "fvcore" in caught.value.help
+
+
+# From here on the tools are asked. They are no dependencies: what is not installed is skipped.
+WRITTEN_OTHERWISE = {
+    # The tool's total depends on how these are written in torch, and the modules of the tests write them as torch does itself.
+    "fvcore": lambda op: getattr(op, "padding", None) == "same" and hasattr(op, "groups") and set(op.stride) == {1},
+    "torchprofile": lambda op: getattr(op, "padding", None) == "same" and hasattr(op, "groups") and set(op.stride) == {1},
+    "calflops": lambda op: getattr(op, "padding", None) == "same" and 4 in getattr(op, "kernel_size", ()),
+    "deepspeed": lambda op: getattr(op, "padding", None) == "same" and 4 in getattr(op, "kernel_size", ()),
+    # Cannot be exported, or the tool stops at what is.
+    "onnx-tool": lambda op: isinstance(op, (ops.ChannelShuffle, ops.LocalResponseNorm)),
+}
+# No layers of any tool: its count of these depends on how they are written.
+NO_TOOLS_LAYERS = (ops.ScaledTanh, ops.TrainableSubsample2d, ops.ConnectedConv2d, ops.RBF)
+AS_OPERATORS = {ops.Add: operator.add, ops.Multiply: operator.mul}
+
+
+def installed(name: str) -> None:
+    for needed in TOOLS[name][0]:
+        pytest.importorskip(needed, reason=f"{CONVENTIONS[name].tool} {CONVENTIONS[name].version} is not installed", exc_type=ImportError)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_operator_counts_what_the_installed_tool_says(case, name):
+    if isinstance(case.op, NO_TOOLS_LAYERS) or WRITTEN_OTHERWISE.get(name, lambda op: False)(case.op):
+        pytest.skip("its count depends on how it is written")
+    (expected,) = layer_counts(graph_of(case), name)
+    if name == "onnx-tool" and expected is None:
+        pytest.skip("cannot be exported")
+    installed(name)
+    torch.manual_seed(0)
+    first, *others = (torch.rand(tuple(shape)) for shape in case.inputs)
+    function = AS_OPERATORS.get(type(case.op))
+    layer = in_turn(function)(case.op, case.x) if function else module(case.op, case.x)
+    assert total(name, Whole(layer, others), first) == (expected or 0), CONVENTIONS[name].version
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("model", sorted(set(index()) & set(oracle.models())))
+def test_a_network_counts_what_the_installed_tool_says(model, name):
+    graph = archcalc.load(model)
+    if any(isinstance(node.op, NO_TOOLS_LAYERS) for node in graph.layers):
+        pytest.skip("its count depends on how it is written")
+    installed(name)
+    build, shape = oracle.models()[model]
+    assert total(name, build(), torch.rand(1, *shape)) == count(graph, name).total, CONVENTIONS[name].version
+
+
+@pytest.mark.parametrize("name", ["torch", "torchinfo"])
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", [case for case in CASES if type(case.op).__name__ in ("Conv2d", "Linear", "BatchNorm2d")], ids=str)
+def test_the_tools_that_the_suite_has_agree_operator_by_operator(case, name):
+    test_an_operator_counts_what_the_installed_tool_says(case, name)

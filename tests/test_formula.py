@@ -1,0 +1,197 @@
+"""Formulas: what they print is what they compute, and their numbers remember where they came from."""
+
+import importlib
+import pkgutil
+import re
+from types import FunctionType
+
+import pytest
+
+import archcalc.analysis
+import archcalc.ops
+from archcalc.formula import Derived, Given, ceil_div, exact, formula, letters, prod, scaled, text
+from archcalc.ops.activation import softmax_work
+from archcalc.ops.conv import conv_connections, conv_macs, conv_params, transposed_count
+from archcalc.ops.merge import joined_channels
+from archcalc.ops.norm import row_count, row_params
+from archcalc.ops.pool import adaptive_kernel, adaptive_mean_work, max_work
+from archcalc.ops.resize import scaled_size
+from archcalc.ops.window import ceil_window_count, same_padding, uneven_window_count, window_count
+from archcalc.symbols import AXES, SYMBOLS, TENSOR_AXES
+
+Y = (1, 96, 55, 55)
+
+# formula, values, with letters, with numbers, the number
+PRINTED = [
+    (window_count, {"i": 227, "k": 11, "s": 4, "p": 0}, "floor((i + 2*p - k)/s) + 1", "floor((227 + 2*0 - 11)/4) + 1", 55),
+    (
+        uneven_window_count,
+        {"i": 224, "k": 11, "s": 4, "p_start": 0, "p_end": 3},
+        "floor((i + p_start + p_end - k)/s) + 1",
+        "floor((224 + 0 + 3 - 11)/4) + 1",
+        55,
+    ),
+    (
+        ceil_window_count,
+        {"i": 112, "k": 3, "s": 2, "p_start": 0, "p_end": 0},
+        "min(ceil((i + p_start + p_end - k)/s) + 1, ceil((i + p_start)/s))",
+        "min(ceil((112 + 0 + 0 - 3)/2) + 1, ceil((112 + 0)/2))",
+        56,
+    ),
+    (same_padding, {"i": 5, "k": 3, "s": 2, "o": 3}, "max((o - 1)*s + k - i, 0)", "max((3 - 1)*2 + 3 - 5, 0)", 2),
+    (
+        conv_params,
+        {"k": (11, 11), "c_in": 3, "c_out": 96, "g": 1, "bias": True},
+        "(k_h*k_w*c_in/g + bias)*c_out",
+        "(11*11*3 + 1)*96",
+        34_944,
+    ),
+    (
+        conv_params,
+        {"k": (5,), "c_in": 96, "c_out": 256, "g": 2, "bias": False},
+        "(k*c_in/g + bias)*c_out",
+        "(5*96/2 + 0)*256",
+        61_440,
+    ),
+    (
+        conv_macs,
+        {"y": Y, "k": (11, 11), "c_in": 3, "g": 1},
+        "n*c_out*h_out*w_out*k_h*k_w*c_in/g",
+        "1*96*55*55*11*11*3",
+        105_415_200,
+    ),
+    (
+        conv_connections,
+        {"y_image": (6, 28, 28), "k": (5, 5), "c_in": 1, "g": 1, "bias": 1},
+        "c_out*h_out*w_out*(k_h*k_w*c_in/g + bias)",
+        "6*28*28*(5*5*1 + 1)",
+        122_304,
+    ),
+    (
+        transposed_count,
+        {"i": 4, "k": 3, "s": 2, "p": 1, "p_out": 1},
+        "(i - 1)*s + k - 2*p + p_out",
+        "(4 - 1)*2 + 3 - 2*1 + 1",
+        8,
+    ),
+    (max_work, {"y": (1, 96, 27, 27), "k": (3, 3)}, "n*c_out*h_out*w_out*(k_h*k_w - 1)", "1*96*27*27*(3*3 - 1)", 559_872),
+    (adaptive_kernel, {"i": 7, "o": 3}, "ceil((i + o - gcd(i, o))/o)", "ceil((7 + 3 - gcd(7, 3))/3)", 3),
+    (adaptive_mean_work, {"n": 1, "c": 2, "t": (9, 6)}, "n*c*t_h*t_w", "1*2*9*6", 108),
+    (softmax_work, {"y": (2, 10), "c": 10}, "5*n*c_out - 2*n*c_out/c", "5*2*10 - 2*2*10/10", 96),
+    (row_params, {"row": (6, 9, 7), "affine": 1, "bias": 1}, "c_in*h_in*w_in*(affine + bias)", "6*9*7*(1 + 1)", 756),
+    (row_count, {"y": (2, 6, 9, 7), "row": (9, 7)}, "n*c_out*h_out*w_out/(c_in*l_in)", "2*6*9*7/(9*7)", 12),
+    (joined_channels, {"c": (64, 128, 32)}, "c_1 + c_2 + c_3", "64 + 128 + 32", 224),
+    (scaled_size, {"i": 9, "u": 1.5}, "floor(i*u)", "floor(9*1.5)", 13),
+]
+
+
+@pytest.mark.parametrize(("function", "values", "in_letters", "in_numbers", "number"), PRINTED, ids=[row[3] for row in PRINTED])
+def test_printed(function, values, in_letters, in_numbers, number):
+    assert function(**values) == number
+    assert letters(function, values) == in_letters
+    assert text(function, values) == in_numbers
+
+
+def test_letters_without_values_are_those_of_a_picture():
+    assert text(conv_macs) == "n*c_out*h_out*w_out*k_h*k_w*c_in/g"
+    assert text(joined_channels) == "c_1 + ... + c_b"
+
+
+def every_formula():
+    for package in (archcalc.ops, archcalc.analysis):
+        for found in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{found.name}")
+            for name, value in vars(module).items():
+                if isinstance(value, FunctionType) and hasattr(value, "__wrapped__") and value.__module__ == module.__name__:
+                    yield name, value
+
+
+FORMULAS = dict(every_formula())
+
+
+@pytest.mark.parametrize("function", FORMULAS.values(), ids=FORMULAS)
+def test_every_formula_is_explained(function):
+    assert function.__doc__.endswith(".")
+    words = set(re.findall(r"[a-z]\w*", text(function)))
+    letters_per_axis = {letter + axis for letter in SYMBOLS for axis in AXES[2]}
+    assert words <= set(SYMBOLS) | letters_per_axis | {"floor", "ceil", "min", "max", "gcd", "c_1", "c_b", "e_1", "e_b"}
+
+
+def test_every_printed_size_is_explained():
+    assert {word for shapes in TENSOR_AXES.values() for names in shapes.values() for word in names.split("*")} <= set(SYMBOLS)
+
+
+def test_plain_numbers_stay_plain():
+    assert type(window_count(227, 11, 4, 0)) is int
+
+
+def test_a_derived_number_remembers_its_formula_and_its_values():
+    i = Given(227, "alexnet.yaml:4 input")
+    o = window_count(i, 11, s=4, p=0)
+    assert isinstance(o, Derived)
+    assert (o, o.formula, dict(o.values)) == (55, window_count, {"i": 227, "k": 11, "s": 4, "p": 0})
+    assert o.values["i"].source == "alexnet.yaml:4 input"
+    again = window_count(i=o, k=3, s=2, p=0)
+    assert (again, again.values["i"].values["i"]) == (27, i)
+
+
+@pytest.mark.parametrize(
+    "reckon",
+    [
+        lambda number: number + 1,
+        lambda number: 1 + number,
+        lambda number: number - 1,
+        lambda number: 1 - number,
+        lambda number: number * 2,
+        lambda number: 2 * number,
+        lambda number: number // 2,
+        lambda number: 2 // number,
+        lambda number: number % 4,
+        lambda number: 4 % number,
+        lambda number: -number,
+        lambda number: prod((2, number)),
+        lambda number: sum((2, number)),
+        lambda number: exact(number, 1),
+        lambda number: ceil_div(number, 2),
+        lambda number: scaled(number, 2),
+        lambda number: scaled(number, 1.5),
+    ],
+)
+def test_arithmetic_keeps_the_explanation(reckon):
+    number = Given(7, "here")
+    assert reckon(number) == reckon(7)
+    assert type(reckon(7)) is int
+    assert isinstance(number + 0, type(number).__mro__[1])
+    assert isinstance(reckon(number), type(number).__mro__[1])
+
+
+def test_arithmetic_with_fractions_gives_them_their_turn():
+    assert Given(3, "here") * 0.5 == 1.5
+    assert Given(3, "here") != "3"
+
+
+def test_an_unknown_letter_fails_at_once():
+    with pytest.raises(NameError, match=r"formula area .* explain: q"):
+
+        @formula
+        def area(q: int) -> int:
+            return q * q
+
+
+def test_a_formula_is_arithmetic_only():
+    @formula
+    def powered(i: int, o: int) -> int:
+        return i if o else o
+
+    with pytest.raises(TypeError, match="may not contain IfExp"):
+        text(powered)
+
+
+def test_a_minus_keeps_its_parentheses():
+    @formula
+    def rest(i: int, o: int, p: int) -> int:
+        """i - (o - p)."""
+        return i - (o - p)
+
+    assert text(rest) == "i - (o - p)"
+    assert text(rest, {"i": 5, "o": 2, "p": -1}) == "5 - (2 - (-1))"

@@ -1,0 +1,401 @@
+"""How results are written: exact for machines, aligned for people, and never obeyed by whatever reads them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+import archcalc
+from archcalc.analysis import analyse
+from archcalc.analysis.fold import fold as fold_layers
+from archcalc.errors import ArchcalcError, Place, UsageError
+from archcalc.ops import OPS
+from archcalc.render import figures
+from archcalc.render.errors import render_error, underlined
+from archcalc.render.formats import FORMATS, Result
+from archcalc.render.markup import latex, markdown, separated
+from archcalc.render.notation import arguments
+from archcalc.render.summary import COLUMNS, DEFAULT_COLUMNS, chosen_columns, summary
+from archcalc.render.tables import ESSENTIAL, Column, Marked, Table, texts
+from archcalc.render.terminal import PIPE, Screen, fitting, fold, lay_out, screen
+
+EVIL = "=cmd|' /C calc'!A0 [red]x[/] <b>&\x1b[31m_*`|\\{}$%#^~"
+EVIL_TABLE = Table(
+    EVIL, (Column("name", "layer", "name", ESSENTIAL), Column("params", "params", "count")), ((EVIL, 7),), ("total", 7), (EVIL,)
+)
+
+
+def result(model: str, **options: object) -> Result:
+    graph = archcalc.load(model)
+    return summary(model, graph, analyse(graph), **options)
+
+
+# Machines
+
+
+def test_json_is_what_the_contract_says() -> None:
+    told = json.loads(FORMATS["json"](result("lenet5_modern"), PIPE))
+    assert list(told) == ["schema", "model", "variant", "title", "input", "dtype", "count", "layers", "totals"]
+    assert told["schema"] == "archcalc.summary/1"
+    assert told["input"] == [1, 1, 28, 28]
+    contract = """name op inputs input_shapes output_shape params buffers macs flops output_bytes saved_bytes receptive_field
+        jump neurons connections""".split()
+    for layer in told["layers"]:
+        assert set(contract) <= set(layer)
+    assert told["totals"]["counted"] == told["totals"]["macs"]
+    for quantity, total in told["totals"].items():
+        if quantity != "counted":
+            assert sum(layer[quantity] for layer in told["layers"]) == total
+
+
+def test_json_has_a_line_for_each_layer() -> None:
+    text = FORMATS["json"](result("lenet5_modern"), PIPE)
+    lines = [line.strip().rstrip(",") for line in text.splitlines() if line.strip().startswith('{"name"')]
+    assert lines == FORMATS["jsonl"](result("lenet5_modern"), PIPE).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ((11, 11), 11),
+        ((3, 7), [3, 7]),
+        ((0.5, 0.5), 0.5),
+        ((2.0, 2), 2),
+        (None, None),
+        ((None, None), None),
+        ((None, 4), [None, 4]),
+    ],
+)
+def test_a_value_along_the_axes_is_one_number_where_they_agree(values: object, told: object) -> None:
+    from archcalc.render.summary import _per_axis
+
+    assert _per_axis(values) == told  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_spreadsheets_get_exact_numbers_and_run_nothing(separator: str) -> None:
+    starts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "fine", 'a"b', "a,b", "a\nb"]
+    columns = (
+        Column("name", "layer", "name"),
+        Column("bytes", "size", "bytes"),
+        Column("shape", "s", "shape"),
+        Column("ok", "o", "flag"),
+    )
+    table = Table("", columns, tuple((text, Marked(1161600), (1, 96, 55, 55), True) for text in starts), ("total", 1, None, None))
+    rows = list(csv.reader(io.StringIO(separated(table, separator)), delimiter=separator))
+    assert rows[0] == ["name", "bytes", "shape", "ok"]
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", r"'\tx", r"'\rx", "fine", 'a"b', "a,b", r"a\nb"]
+    assert {tuple(row[1:]) for row in rows[1:]} == {("1161600", "1x96x55x55", "true")}
+
+
+def test_no_format_lets_a_name_be_obeyed() -> None:
+    evil = Result(result("lenet5_modern").document, "layers", lambda: EVIL_TABLE)
+    for name in ("table", "csv", "tsv", "md", "latex", "html", "svg"):
+        assert "\x1b" not in FORMATS[name](evil, PIPE), name
+    assert "[red]" in FORMATS["table"](evil, PIPE)
+    assert r"\|' /C calc" in markdown(EVIL_TABLE)
+    assert r"\<b\>" in markdown(EVIL_TABLE)
+    assert r"\textbackslash{}x1b{[}31m\_*\textasciigrave{}\textbar{}\textbackslash{}\{\}\$\%\#" in latex(EVIL_TABLE)
+    for name in ("html", "svg"):
+        assert "<b>" not in FORMATS[name](evil, PIPE)
+
+
+def test_a_table_for_latex_is_booktabs_and_one_for_markdown_is_githubs() -> None:
+    table = Table(
+        "t", (Column("name", "layer", "name"), Column("p", "params %", "percent")), (("a_b", 60.55),), ("total", 100.0), ("n",)
+    )
+    assert latex(table).splitlines()[3:] == [
+        r"\begin{tabular}{lr}", r"\toprule", r"layer & params \% \\", r"\midrule", r"a\_b & 60.5 \\", r"\midrule",
+        r"\textbf{total} & \textbf{100.0} \\", r"\bottomrule", r"\end{tabular}",
+    ]  # fmt: skip
+    assert markdown(table) == "**t**\n\n| layer | params % |\n| --- | ---: |\n| a_b | 60.5 |\n| **total** | **100.0** |\n\nn  \n"
+
+
+# People
+
+
+@given(st.text())
+def test_what_is_shown_has_nothing_that_a_terminal_obeys(text: str) -> None:
+    shown = figures.plain(text)
+    assert shown.isprintable()
+    shown.encode()  # lone surrogates are spelt out too
+
+
+@pytest.mark.parametrize(
+    ("largest", "unit"), [(0, "KiB"), (10**7 * 1024 - 1, "KiB"), (10**7 * 1024, "MiB"), (10**7 * 1024**2, "GiB"), (10**40, "GiB")]
+)
+def test_bytes_of_a_column_share_a_unit(largest: int, unit: str) -> None:
+    assert figures.byte_unit([0, largest]) == unit
+    (heading,) = texts(Table("", (Column("b", "saved", "bytes"),), ((largest,),))).headings
+    assert heading == f"saved ({unit})"
+
+
+def widths(text: str) -> list[int]:
+    return [cell_len(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 100, 120])
+@pytest.mark.parametrize("model", ["alexnet", "resnet50_v1", "densenet121", "googlenet_aux", "tests/data/korean.yaml"])
+def test_a_screen_is_never_too_narrow_for_its_table(model: str, width: int) -> None:
+    text = lay_out(result(model, columns=chosen_columns("+receptive_field,saved_bytes")).table(), Screen(width))
+    assert max(widths(text)) <= width
+
+
+@pytest.mark.parametrize("width", [1, 8, 24, 40, 80])
+def test_no_digit_is_cut_and_no_character_of_a_name_lost(width: int) -> None:
+    report = analyse(archcalc.load("resnet50"))
+    text = lay_out(result("resnet50").table(), Screen(width))
+    body = text.split("left out")[0]
+    for layer in report.layers:
+        assert figures.count(layer.params) in body
+    assert figures.count(report.totals.params) in body
+    squeezed = "".join(line.split("  ")[0].strip() for line in body.splitlines())
+    assert "layer4.2.bn3" in squeezed.replace(" ", "")
+
+
+def test_the_least_important_columns_go_first() -> None:
+    def kept(limit: int | None) -> tuple[int, ...]:
+        return fitting({0: 10, 1: 10, 2: 10, 3: 10}, [ESSENTIAL, 50, 90, 50], limit)
+
+    assert kept(None) == kept(46) == (0, 1, 2, 3)
+    assert kept(45) == (0, 1, 2)  # of equals the later goes
+    assert kept(33) == (0, 2)
+    assert kept(1) == (0, 2)  # a name alone is no table
+
+
+@given(st.text(alphabet="ab .한\u0301", max_size=60), st.integers(2, 30))
+def test_folded_text_is_the_text(text: str, width: int) -> None:
+    lines = fold(text, width, cell_len)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_columns_stand_under_each_other_whatever_the_script() -> None:
+    table = result("tests/data/korean.yaml").table()
+    for target in (PIPE, Screen(100, terminal=True)):
+        lines = lay_out(table, target).splitlines()
+        column = cell_len(next(line for line in lines if line.startswith("layer")).split("operator")[0])
+        for line in lines:
+            if "Conv2d" in line:
+                assert cell_len(line.split("Conv2d")[0]) == column
+
+
+def test_a_pipe_has_neither_box_nor_colour_nor_an_edge() -> None:
+    text = lay_out(result("resnet50", columns=tuple(COLUMNS)).table(), PIPE)
+    assert "\x1b" not in text
+    assert "---" not in text
+    assert "left out" not in text
+    assert text.isascii()  # x and -> for people everywhere
+
+
+def test_marks_do_not_move_digits() -> None:
+    table = Table("", (Column("rf", "field", "axes"),), ((195,), (Marked(7),)))
+    assert lay_out(table, PIPE).splitlines() == ["field", " 195", "   7*"]
+
+
+class Terminal(io.StringIO):
+    """A terminal without a size of its own."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+SCREENS = [  # stream, environment, --width -> width, colour
+    (Terminal(), {"COLUMNS": "60"}, None, (60, True)),
+    (Terminal(), {}, None, (80, True)),
+    (Terminal(), {"COLUMNS": "none"}, None, (80, True)),
+    (Terminal(), {"COLUMNS": "60"}, 50, (50, True)),
+    (Terminal(), {"NO_COLOR": "1"}, None, (80, False)),
+    (Terminal(), {"NO_COLOR": ""}, None, (80, True)),
+    (Terminal(), {"TERM": "dumb"}, None, (80, False)),
+    (Terminal(), {"TERM": "dumb", "FORCE_COLOR": "1"}, None, (80, True)),
+    (Terminal(), {"NO_COLOR": "1", "FORCE_COLOR": "1"}, None, (80, False)),
+    (io.StringIO(), {"COLUMNS": "60"}, None, (None, False)),
+    (io.StringIO(), {"FORCE_COLOR": "1"}, None, (None, True)),
+    (io.StringIO(), {"FORCE_COLOR": "0"}, None, (None, False)),
+    (io.StringIO(), {}, 50, (50, False)),
+]
+
+
+@pytest.mark.parametrize(("stream", "environ", "width", "expected"), SCREENS)
+def test_the_environment_decides_the_screen(
+    stream: io.StringIO, environ: dict[str, str], width: int | None, expected: tuple
+) -> None:
+    assert screen(stream, environ, width)[:2] == expected
+
+
+# The summary
+
+
+NOTED = [  # a layer -> how the papers and torchvision write it
+    ("Conv2d", {"out_channels": 96, "kernel_size": 11, "stride": 4}, "11x11, 96, /4"),
+    (
+        "Conv2d",
+        {"out_channels": 64, "kernel_size": (3, 5), "stride": (1, 2), "padding": (0, 1, 0, 1)},
+        "3x5, 64, /1x2, pad 0x1x0x1",
+    ),
+    ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding": "same", "groups": 2}, "3x3, 64, same, groups 2"),
+    ("Conv2d", {"out_channels": 64, "kernel_size": 3, "dilation": 2, "bias": False}, "3x3, 64, dilation 2, no bias"),
+    ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding": (0, 0, 0, 0)}, "3x3, 64"),
+    ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding_mode": "reflect"}, "3x3, 64, padding_mode=reflect"),
+    ("ConvTranspose2d", {"out_channels": 8, "kernel_size": 4, "stride": 2, "output_padding": 1}, "4x4, 8, /2, output_padding=1"),
+    ("MaxPool2d", {"kernel_size": 3, "stride": 2, "ceil_mode": True}, "3x3, /2, ceil_mode=true"),
+    ("Linear", {"out_features": 1000}, "1000"),
+    ("ReLU", {}, ""),
+]
+
+
+@pytest.mark.parametrize(("op", "given_arguments", "told"), NOTED)
+def test_arguments_are_told_as_papers_tell_them(op: str, given_arguments: dict, told: str) -> None:
+    assert arguments(OPS[op](**given_arguments)) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (None, DEFAULT_COLUMNS),
+        ("all", tuple(COLUMNS)),
+        ("params,macs", ("name", "params", "macs")),
+        ("+saved-bytes, params", (*DEFAULT_COLUMNS, "saved_bytes")),
+        ("params,name", ("name", "params")),
+    ],
+)
+def test_columns_can_be_chosen(text: str | None, keys: tuple[str, ...]) -> None:
+    assert chosen_columns(text) == keys
+
+
+def test_every_quantity_of_the_json_is_a_column() -> None:
+    from archcalc.render.summary import LayerRow
+
+    assert set(LayerRow.__struct_fields__) <= set(COLUMNS)
+
+
+def test_layers_whose_paths_disagree_are_marked_and_the_note_says_why() -> None:
+    report = analyse(archcalc.load("densenet121"))
+    table = result("densenet121", columns=("name", "receptive_field")).table()
+    marked = [row[0] for row in table.rows if isinstance(row[1], Marked)]
+    assert marked == [layer.name for layer in report.layers if not layer.paths_agree]
+    noted = any(note.startswith("* ") for note in texts(table).notes)
+    assert noted is bool(marked)
+    assert not any(note.startswith("* ") for note in texts(result("alexnet", columns=("name", "receptive_field")).table()).notes)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 99])
+@pytest.mark.parametrize("model", ["resnet50", "googlenet_aux", "densenet121", "alexnet"])
+def test_folding_keeps_every_sum(model: str, depth: int) -> None:
+    report = analyse(archcalc.load(model))
+    folds = fold_layers(report, depth)
+    assert sum(folded.layers for folded in folds) == len(report.layers)
+    for quantity in report.totals.__struct_fields__:
+        assert sum(getattr(folded.layer, quantity) for folded in folds) == getattr(report.totals, quantity)
+    assert all(folded.layer.name.count(".") < depth for folded in folds)
+    names = {folded.layer.name for folded in folds} | set(report.input)
+    for folded in folds:
+        assert set(folded.layer.inputs) <= names - {folded.layer.name}
+        assert len(folded.layer.inputs) == len(folded.layer.input_shapes) or folded.layers == 1
+
+
+def test_a_folded_row_shows_what_goes_in_and_out() -> None:
+    layer4 = next(folded for folded in fold_layers(analyse(archcalc.load("resnet50")), 1) if folded.layer.name == "layer4")
+    assert layer4.layer.op == "group"
+    assert layer4.layer.inputs == ("layer3",)
+    assert layer4.layer.input_shapes == ((1, 1024, 14, 14),)
+    assert layer4.layer.output_shape == (1, 2048, 7, 7)
+    assert f"{layer4.layers} layers" in lay_out(result("resnet50", depth=1).table(), PIPE)
+
+
+# Errors
+
+
+def error(text: str, column: int, width: int = 1, **others: str) -> ArchcalcError:
+    return UsageError("E021", "unknown name growth_rat", place=Place("densenet.yaml", 5, column, text, width), **others)
+
+
+def test_an_error_points_at_its_place() -> None:
+    line = "  - Conv2d: {out_channels: growth_rat}"
+    told = render_error(error(line, 28, 10, help="did you mean growth_rate?", layer="layer1.0.conv1"), "full", Screen(80))
+    assert told.splitlines() == [
+        "error[E021]: unknown name growth_rat",
+        " --> densenet.yaml:5:28",
+        "  |",
+        "5 |   - Conv2d: {out_channels: growth_rat}",
+        "  |                            ^^^^^^^^^^",
+        "  = help: did you mean growth_rate?",
+        "  = layer: layer1.0.conv1",
+    ]
+
+
+CARETS = [  # line, column, width, room -> the line and the caret as shown
+    ("a: bad", 4, 3, 80, ("a: bad", "   ^^^")),
+    ("\ta: bad", 5, 3, 80, ("    a: bad", "       ^^^")),
+    ("합성곱: bad", 6, 3, 80, ("합성곱: bad", "        ^^^")),
+    ("x: 합성곱", 4, 3, 80, ("x: 합성곱", "   ^^^^^^")),
+    ("a: b", 9, 1, 80, ("a: b", "    ^")),
+    ("a: b", 2, 99, 80, ("a: b", " ^^^")),
+    ("a\x1b[31m: bad", 9, 3, 80, (r"a\x1b[31m: bad", "           ^^^")),
+]
+
+
+@pytest.mark.parametrize(("line", "column", "width", "room", "expected"), CARETS)
+def test_the_caret_stands_under_the_word(line: str, column: int, width: int, room: int, expected: tuple[str, str]) -> None:
+    assert underlined(Place("f", 1, column, line, width), room) == expected
+
+
+@given(st.text(alphabet="ab 한\t", min_size=1, max_size=300), st.integers(1, 310), st.integers(1, 40), st.integers(24, 90))
+def test_a_long_line_is_cropped_around_the_caret(line: str, column: int, width: int, room: int) -> None:
+    shown, caret = underlined(Place("f", 1, column, line, width), room)
+    assert cell_len(shown) <= room
+    assert len(caret) <= room + 1
+    stripped = line.rstrip()
+    if column <= len(stripped) and stripped[column - 1] not in " \t":
+        under = len(caret) - len(caret.lstrip())
+        position = next(index for index in range(len(shown) + 1) if cell_len(shown[:index]) >= under)
+        assert shown[position] == stripped[column - 1]
+
+
+@pytest.mark.parametrize(
+    ("style", "told"),
+    [
+        ("short", "densenet.yaml:5:4: error[E021]: unknown name growth_rat (layer conv) (try, this: one)"),
+        (
+            "github",
+            "::error file=densenet.yaml,line=5,col=4,endColumn=7,title=E021::unknown name growth_rat (layer conv); try, this: one",
+        ),
+    ],
+)
+def test_errors_in_one_line(style: str, told: str) -> None:
+    assert render_error(error("a: bad", 4, 3, help="try, this: one", layer="conv"), style, PIPE) == told
+
+
+def test_errors_for_editors_are_json() -> None:
+    told = json.loads(render_error(error("a: bad", 4, 3), "json", PIPE))
+    assert told == {
+        "severity": "error", "code": "E021", "message": "unknown name growth_rat", "help": None, "layer": None,
+        "file": "densenet.yaml", "line": 5, "column": 4, "width": 3, "exit_code": 2,
+    }  # fmt: skip
+    assert json.loads(render_error(UsageError("E1", "m"), "json", PIPE))["file"] is None
+
+
+@pytest.mark.parametrize("style", ["full", "short", "json", "github"])
+def test_an_error_cannot_forge_lines_or_colours(style: str) -> None:
+    evil = UsageError("E1", "a\n::warning::b\x1b[31m", help="c\rd", layer="e\nf", place=Place("g\n,h:i.yaml", 1, 1, "j\x1b[31m"))
+    told = render_error(evil, style, PIPE)
+    assert "\x1b" not in told
+    assert "\r" not in told
+    assert not any(line.startswith("::") for line in told.splitlines()[1:])
+    if style != "full":
+        assert told.count("\n") == 0
+
+
+def test_a_file_name_cannot_forge_a_screen(run, tmp_path: Path) -> None:
+    spec = tmp_path / "net\x1b[31m\u202e.yaml"
+    spec.write_text("input: [3, 8, 8]\nlayers: [Flatten]\n")
+    for form in FORMATS:
+        assert not {"\x1b", "\u202e"} & set(run("summary", str(spec), "--format", form).out), form
+    spec.write_text("input: [3, 8, 8]\nlayers: [Flaten]\n")
+    assert not {"\x1b", "\u202e"} & set(run("summary", str(spec)).err)
