@@ -2,6 +2,7 @@
 
 import json
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ LAYERS = st.lists(
 @given(LAYERS, LAYERS)
 def test_pairs_rise_on_both_sides(a: list[Likeness], b: list[Likeness]) -> None:
     pairs = align(a, b)
-    assert all(i < k and j < m for (i, j), (k, m) in zip(pairs, pairs[1:], strict=False))
+    assert all(i < k and j < m for (i, j), (k, m) in pairwise(pairs))
     assert all(a[i].op == b[j].op or a[i].path == b[j].path for i, j in pairs)
 
 

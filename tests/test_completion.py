@@ -25,7 +25,7 @@ def offered(run_process: Any) -> Any:
         outcome = run_process(cwd=cwd, PYTHONPATH=str(ROOT), **variables)
         assert outcome.err == ""
         assert outcome.code == 0
-        return [item.partition(",")[2] if item.startswith("plain,") else item for item in outcome.out.splitlines()]
+        return [item.partition(",")[2] if item.startswith("plain,") else item for item in outcome.out.split()]
 
     return ask
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import archcalc
 from archcalc.analysis.conventions import BIAS, CONVENTIONS, KINDS, count, layer_counts, ledger
@@ -235,6 +236,19 @@ def test_an_operator_counts_what_the_installed_tool_says(case, name):
     assert total(name, Whole(layer, others), first) == (expected or 0), CONVENTIONS[name].version
 
 
+def of_torchs_own_classes(network: nn.Module) -> nn.Module:
+    """The network with its padding convolutions as two modules: some tools know a class by its name alone."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, oracle.PaddedConv2d):
+                plain = nn.Conv2d(
+                    child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding, child.dilation,
+                    child.groups, child.bias is not None,
+                )  # fmt: skip
+                setattr(parent, name, nn.Sequential(nn.ZeroPad2d(child.border), plain))
+    return network
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", TOOLS)
@@ -245,7 +259,7 @@ def test_a_network_counts_what_the_installed_tool_says(model, name):
         pytest.skip("its count depends on how it is written")
     installed(name)
     build, shape = oracle.models()[model]
-    assert total(name, build(), torch.rand(1, *shape)) == count(graph, name).total, CONVENTIONS[name].version
+    assert total(name, of_torchs_own_classes(build()), torch.rand(1, *shape)) == count(graph, name).total, CONVENTIONS[name].version
 
 
 @pytest.mark.parametrize("name", ["torch", "torchinfo"])

@@ -75,8 +75,9 @@ def survives(text: str | bytes, random: random.Random | None = None) -> str:
     code = ""
     try:
         spec = parse(text, "net.yaml")
-        names = list(spec.variants)
-        variant = names[0] if random is None else random.choice(names)
+        variant = None  # mostly the file's own, of which few are large
+        if random is not None and random.random() < 0.1:
+            variant = random.choice(list(spec.variants))
         archcalc.analyse(spec.graph(variant))
     except ArchcalcError as error:
         code = checked(error)

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from archcalc.render.errors import render_error, underlined
 from archcalc.render.formats import FORMATS, Result
 from archcalc.render.markup import latex, markdown, separated
 from archcalc.render.notation import arguments
-from archcalc.render.summary import COLUMNS, DEFAULT_COLUMNS, chosen_columns, summary
+from archcalc.render.summary import COLUMNS, DEFAULT_COLUMNS, Summary, chosen_columns, summary
 from archcalc.render.tables import ESSENTIAL, Column, Marked, Table, texts
 from archcalc.render.terminal import PIPE, Screen, fitting, fold, lay_out, screen
 
@@ -51,6 +52,13 @@ def test_json_is_what_the_contract_says() -> None:
     for quantity, total in told["totals"].items():
         if quantity != "counted":
             assert sum(layer[quantity] for layer in told["layers"]) == total
+
+
+@pytest.mark.parametrize("model", ["lenet5", "resnet50", "googlenet_aux", "densenet121"])
+@pytest.mark.parametrize("depth", [None, 1])
+def test_json_is_read_back_as_it_was_written(model: str, depth: int | None) -> None:
+    document = result(model, depth=depth).document
+    assert msgspec.json.decode(FORMATS["json"](result(model, depth=depth), PIPE), type=Summary) == document
 
 
 def test_json_has_a_line_for_each_layer() -> None:

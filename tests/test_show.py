@@ -62,16 +62,21 @@ layers:
         - Concat: {{main: [], skip: [ReLU]}}
   - ReLU: {{from: input}}
 """,
-    "words, digits and Korean for names": f"""
+    "words, digits and Korean for names": """
 layers:
-  - Conv2d: {{name: "0", out_channels: 3, kernel_size: 1}}
-  - group: {{name: "on", layers: [ReLU: {{name: "true"}}, ReLU: {{name: 합성곱}}, ReLU: {{name: "1e3"}}, ReLU: {{name: "a'b"}}, ReLU: {{name: "#"}}]}}
-  - Add: {{from: ["0", "on.true", on.합성곱, on.1e3]}}
+  - Conv2d: {name: "0", out_channels: 3, kernel_size: 1}
+  - group:
+      name: "on"
+      layers: [ReLU: {name: "true"}, ReLU: {name: 합성곱}, ReLU: {name: "1e3"}, ReLU: {name: "a'b"}, ReLU: {name: "#"}]
+  - Add: {from: ["0", "on.true", on.합성곱, on.1e3]}
 """,
     "shared and frozen": f"""
 layers:
   - Conv2d: {{name: a, out_channels: 3, kernel_size: 3, padding: 1}}
-  - group: {{name: g, frozen: true, layers: [{CONV}, BatchNorm2d, Conv2d: {{name: b, out_channels: 3, kernel_size: 3, padding: 1, share: a}}]}}
+  - group:
+      name: g
+      frozen: true
+      layers: [{CONV}, BatchNorm2d, Conv2d: {{name: b, out_channels: 3, kernel_size: 3, padding: 1, share: a}}]
   - group: {{name: h, share: g, layers: [{CONV}, BatchNorm2d, Conv2d: {{name: b, out_channels: 3, kernel_size: 3, padding: 1}}]}}
 """,
     "heads": f"""
@@ -87,11 +92,11 @@ layers:
         - Conv2d: {{out_channels: 8, kernel_size: 1}}
   - head: {{name: late, from: body.relu1, layers: [GlobalAvgPool2d]}}
 """,
-    "an end that is not the last step": f"""
+    "an end that is not the last step": """
 layers:
-  - Conv2d: {{name: a, out_channels: 3, kernel_size: 1}}
+  - Conv2d: {name: a, out_channels: 3, kernel_size: 1}
   - ReLU
-  - group: {{name: back, from: a, layers: []}}
+  - group: {name: back, from: a, layers: []}
 """,
     "all kinds of arguments": """
 layers:

@@ -87,7 +87,7 @@ def _likeness(part: Part) -> Likeness:
 
 
 def _differences(column: tuple[Part | None, ...]) -> dict[str, tuple[Any, ...]]:
-    """Return the quantities that are not the same in all the models that have the part: arguments by name, unless operators differ."""
+    """Return the quantities that vary among the models that have the part; arguments by name, if the operator is one."""
     present = [part for part in column if part is not None]
     if len(present) < 2:
         return {}
@@ -97,6 +97,8 @@ def _differences(column: tuple[Part | None, ...]) -> dict[str, tuple[Any, ...]]:
             found[name] = tuple(None if part is None else part.arguments[name] for part in column)
     for name in ("op", "layers", "output_shape", "params", "macs"):
         found[name] = tuple(None if part is None else getattr(part, name) for part in column)
-    return {
-        name: values for name, values in found.items() if len({v for v, p in zip(values, column, strict=True) if p is not None}) > 1
-    }
+    return {name: values for name, values in found.items() if _vary(values, column)}
+
+
+def _vary(values: tuple[Any, ...], column: tuple[Part | None, ...]) -> bool:
+    return len({value for value, part in zip(values, column, strict=True) if part is not None}) > 1

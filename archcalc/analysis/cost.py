@@ -41,7 +41,7 @@ def analyse(graph: Graph, *, dtype: str = "float32", rules: str = "cuda") -> Rep
     if rules not in RULES:
         raise UsageError("E208", f"there are no rules {rules}", help=" or ".join(RULES))
     costs: dict[tuple[Op, object], Cost] = {}  # repeated blocks ask the same question again and again
-    storages = _Storages(graph, DTYPE_BYTES[dtype])
+    storages = Storages(graph, DTYPE_BYTES[dtype])
     fields = receptive_fields(graph)
     layers = []
     for index, node in enumerate(graph.nodes):
@@ -106,7 +106,7 @@ def _seen(fields: Fields) -> "tuple[PerAxis, PerAxis, PerAxis, bool]":
     return tuple([field.receptive_field for field in fields]), jump, tuple([field.padding for field in fields]), aligned
 
 
-class _Storages:
+class Storages:
     """The storages that autograd keeps: each counts once, however many operators want it.
 
     Where no gradient reaches, before the first parameter that is trained, nothing is kept.
@@ -115,7 +115,7 @@ class _Storages:
     def __init__(self, graph: Graph, item_bytes: int):
         self.item_bytes = item_bytes
         self.nodes = graph.nodes
-        self.kept: set[int] = set()
+        self.keeper: dict[int, int] = {}  # for each storage that is kept, the node that was the first to keep it
         self.learning = [False] * len(graph.nodes)  # whether the output is part of what is differentiated
         self.storage: list[int] = []  # for each node, the node that owns the memory of its output
         for index, node in enumerate(graph.nodes):
@@ -123,12 +123,16 @@ class _Storages:
 
     def keep(self, index: int, node: Node, cost: Cost) -> int:
         """Return the bytes that this node is the first to keep."""
+        return sum([tensor.elements * (tensor.item_bytes or self.item_bytes) for tensor in self.first_kept(index, node, cost)])
+
+    def first_kept(self, index: int, node: Node, cost: Cost) -> list[Kept]:
+        """Return the tensors that this node is the first to keep; nodes must be asked for in their order."""
         learning = [self.learning[i] for i in node.inputs]
         holder = node if node.shares is None else self.nodes[node.shares]
         self.learning[index] = any(learning) or (cost.params > 0 and not holder.frozen)
         if not self.learning[index]:
-            return 0
-        total = 0
+            return []
+        first = []
         for tensor in cost.kept:
             what, _, number = tensor.what.partition(" ")
             if what == "output" or (what == "input" and (not number or number.isdigit())):
@@ -136,8 +140,8 @@ class _Storages:
                 if node.op.merges and what == "input" and not any(learning[:position] + learning[position + 1 :]):
                     continue  # a factor is kept for the derivative of the others
                 owner = self.storage[index if what == "output" else node.inputs[position]]
-                if owner in self.kept:
+                if owner in self.keeper:
                     continue
-                self.kept.add(owner)
-            total += tensor.elements * (tensor.item_bytes or self.item_bytes)
-        return total
+                self.keeper[owner] = index
+            first.append(tensor)
+        return first

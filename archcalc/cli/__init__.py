@@ -5,14 +5,16 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from archcalc import __version__
-from archcalc.cli.options import errors_option
+from archcalc.cli.options import CONTEXT, errors_option
 from archcalc.errors import ArchcalcError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Command -> its module and its line in `archcalc --help`, which therefore imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -49,14 +51,16 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # the shell asks for it, commands do not
+
         commands = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    context_settings=CONTEXT,
     no_args_is_help=True,
     help="""The architecture calculator: what a neural network's layers are, cost and remember.
 

@@ -6,11 +6,12 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from click.shell_completion import CompletionItem
 
 from archcalc.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from archcalc.analysis import Report
     from archcalc.graph import Graph
     from archcalc.render.formats import Result
@@ -21,6 +22,7 @@ DTYPES = ("float32", "float16", "bfloat16", "float64", "int8")
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "latex", "html", "svg")
 SUFFIXES = {".txt": "table", ".tex": "latex"} | {f".{name}": name for name in FORMATS if name not in ("table", "latex")}
 ERROR_STYLES = ("full", "short", "json", "github")
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 ONLY_INPUT = "input"  # the name of an input that the spec gives none
 
 Sizes = tuple[int, ...]
@@ -119,10 +121,10 @@ def _read_inputs(context: click.Context, parameter: click.Parameter, texts: tupl
     return tuple(pairs)
 
 
-def _completed_by(name: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+def _completed_by(name: str) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
     """Return a completer that imports its work only when the shell asks."""
 
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from archcalc.cli import completion
 
         found: list[CompletionItem] = getattr(completion, name)(context, parameter, incomplete)
@@ -247,6 +249,7 @@ class Command(click.Command):
     """A command whose help leads with examples, and which takes ``--errors`` like the group."""
 
     def __init__(self, *arguments: Any, examples: tuple[str, ...] = (), **others: Any) -> None:
+        others.setdefault("context_settings", CONTEXT)
         super().__init__(*arguments, **others)
         self.examples = examples
         errors_option(self)

@@ -17,6 +17,7 @@ from archcalc.render.formats import Result
 from archcalc.render.summary import CONVENTIONS
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
 
+_FEW_WORDS = 50
 MOST_MODELS = len(ascii_uppercase)  # each is a letter in the headings
 
 
@@ -84,19 +85,22 @@ def _table(found: Comparison, totals: Sequence[ComparedTotal], every_row: bool) 
     params, macs = by_name["params"], by_name["macs"]
     sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
     title = ", ".join(f"{letter} {report.model}" for letter, report in zip(letters, found.reports, strict=True))
-    return Table(title, _columns(letters), tuple(rows), sums, tuple(_notes(found.reports, totals, letters)))
+    return Table(title, _columns(letters, rows), tuple(rows), sums, tuple(_notes(found.reports, totals, letters)))
 
 
-def _columns(letters: str) -> tuple[Column, ...]:
+def _columns(letters: str, rows: Sequence[tuple[Cell, ...]]) -> tuple[Column, ...]:
+    """Return the columns. Of two models a ratio and a few words say most; of more models, or in long words, too much."""
+    counts = 85 if len(letters) == 2 else 93
+    words = 91 if max(len(str(row[-1] or "")) for row in rows) <= _FEW_WORDS else 30
     return (
         Column("name", "layer", "name", ESSENTIAL),
         Column("op", "operator", "text", 50),
-        Column("output_shape", "output", "shape", 60),
-        *(Column(f"params_{letter.lower()}", f"params {letter}", "count", 85) for letter in letters),
+        Column("output", "output", "sizes", 60),
+        *(Column(f"params_{letter.lower()}", f"params {letter}", "count", counts) for letter in letters),
         *(Column(f"params_{letter.lower()}_to_a", f"params {letter}/A", "count", 92) for letter in letters[1:]),
         *(Column(f"macs_{letter.lower()}", f"MACs {letter}", "count", 40) for letter in letters),
         *(Column(f"macs_{letter.lower()}_to_a", f"MACs {letter}/A", "count", 80) for letter in letters[1:]),
-        Column("differs", "differs", "text", 91),
+        Column("differs", "differs", "text", words),
     )
 
 
@@ -114,7 +118,7 @@ def _row(row: Row, letters: str) -> tuple[Cell, ...]:
     return (
         " / ".join(dict.fromkeys(part.name for part in present)),
         first.op if first.op != GROUP else f"{count(first.layers)} {'layer' if first.layers == 1 else 'layers'}",
-        first.output_shape,
+        _output(row) if "output_shape" in row.differences else first.output_shape[1:],
         *params,
         *_shares(params),
         *macs,
@@ -140,23 +144,27 @@ def ratio(value: float) -> str:
 
 
 def _differs(row: Row, letters: str) -> str:
-    """Return in words what is not the same, in the models' order: `groups 1 -> 2`."""
+    """Return in words what is not the same, in the order of the models that have it: `groups 1 -> 2`."""
     having = [letter for letter, part in zip(letters, row.parts, strict=True) if part is not None]
     words = [] if len(having) == len(letters) else [f"only in {' and '.join(having)}"]
     for name, values in row.differences.items():
-        if name not in ("params", "macs"):  # which have columns of their own
-            words.append(f"{_WORDS.get(name, name)} {' -> '.join(_text(name, value) for value in values)}")
+        if name not in ("output_shape", "params", "macs"):  # which have columns of their own
+            present = [_text(value) for value, part in zip(values, row.parts, strict=True) if part is not None]
+            words.append(f"{_WORDS.get(name, name)} {' -> '.join(present)}")
     return ", ".join(words)
 
 
-_WORDS = {"op": "operator", "output_shape": "output"}
+_WORDS = {"op": "operator", "kernel_size": "kernel", "padding": "pad"}
 
 
-def _text(name: str, value: Any) -> str:
+def _output(row: Row) -> str:
+    """Return the outputs of the models that have the part."""
+    return " -> ".join(sizes(part.output_shape[1:]) for part in row.parts if part is not None)
+
+
+def _text(value: Any) -> str:
     if value is None:
-        return "-"
-    if name == "output_shape":
-        return sizes(value[1:])
+        return "null"
     if isinstance(value, tuple):
         if any(isinstance(item, tuple) for item in value):
             return f"{len(value)} lists"

@@ -17,8 +17,8 @@ _LAST_COLUMN = 72  # up to which the shapes of a run of steps line up; a longer 
 def expanded(graph: Graph) -> str:
     """Return the graph as a spec without blocks, repeats, conditions and expressions: a line for each node, scopes as groups.
 
-    The loader reads it back to the same nodes. A step inside a scope cannot name one outside that a nearer one of the same name hides;
-    where that is needed, a group without layers gives the hidden step a second name.
+    The loader reads it back to the same nodes. Where a nearer step of the same name hides the one that is meant, a group without
+    layers gives that one a second name.
     """
     first = _Writer(graph, {})
     first.write()
@@ -67,7 +67,7 @@ class _Scope:
 
 
 def _scopes(graph: Graph) -> _Scope:
-    """Return the tree of scopes that the paths of nodes and heads describe; a head without layers stands at the end of its scope."""
+    """Return the tree of scopes that the paths describe; a head without layers stands at the end of the scope around it."""
     scopes = {"": _Scope("")}
 
     def scope(path: str) -> _Scope:

@@ -1,4 +1,4 @@
-"""The published JSON Schemas: of specs, and of what each command prints with ``--format json``, from the structs that are printed."""
+"""The published JSON Schemas: of specs, and of what the commands print with ``--format json``."""
 
 import json
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def spec_schema() -> Schema:
     """Return the JSON Schema (draft 2020-12) of a spec."""
     definitions = {
         "expression": {
-            "description": "An expression over params, arguments, `i`, `in_channels`, `in_height` and `in_width`: 4*width, depths[0] - 1.",
+            "description": "4*width, depths[0] - 1: over params, arguments, `i`, `in_channels`, `in_height` and `in_width`.",
             "type": "string",
             "pattern": _EXPRESSION,
             "maxLength": LONGEST_TEXT,

@@ -15,6 +15,7 @@ from archcalc.ops.base import kinds, required, shown
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
 from archcalc.spec.synonyms import ARGUMENTS, ELSEWHERE, INFERRED, OPERATORS, WORDS
 from archcalc.spec.values import Name, Value, read_name, read_value
+from archcalc.spec.whitelist import LARGEST_NUMBER
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
 
@@ -327,7 +328,9 @@ def whole_help(value: Value, found: Any) -> str | None:
     """Return the way out where a fraction, or a word of another library, stands for a whole number."""
     if not isinstance(found, float):
         return WORDS.get(str(found).lower()) if found is None or isinstance(found, str) else None
-    if found == int(found):
+    if not abs(found) < LARGEST_NUMBER:
+        return WORDS["inf"]
+    if found.is_integer():
         return f"write {int(found)}"
     return f"floor({value.tree.text}) is a whole number" if isinstance(value.tree, Scalar) else "floor(x) is a whole number"
 

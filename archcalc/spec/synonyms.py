@@ -95,5 +95,5 @@ WORDS: dict[str, str] = {
     "on": "on is a text in YAML 1.2: write true",
     "none": "write null, or leave the argument out",
     "null": "null is no value here: write a number, or leave the argument out",
-    "inf": "only finite numbers",
+    "inf": "numbers end at 10**15",
 }

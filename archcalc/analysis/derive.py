@@ -1,0 +1,312 @@
+"""Numbers followed back: which formula gave each, with which values, and where those come from, step by step to the input image.
+
+An operator is asked again with numbers that remember: its arguments know the line that wrote them, the sizes of its input the layer
+that made them. Nothing is worked out a second way; a layer is asked only when an explanation leads to it.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from archcalc.analysis.cost import DTYPE_BYTES
+from archcalc.analysis.receptive import Field, Fields, View, fields_behind, receptive_fields
+from archcalc.analysis.written import Written
+from archcalc.formula import Derived, Given, Traced, formula, letters, named, prod, text, traced_fraction
+from archcalc.graph import Graph, Node
+from archcalc.ops import Kept, Op
+from archcalc.ops.base import kinds
+from archcalc.shape import Shape
+from archcalc.symbols import TENSOR_AXES, meaning
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Number = "int | float | Fraction"
+
+
+@formula
+def full_flops(macs: int, work: int) -> int:
+    """A multiply-accumulate is two operations; everything else is one each."""
+    return 2 * macs + work
+
+
+@formula
+def tensor_bytes(y: Shape, w: int) -> int:
+    """Every element of the output, in bytes."""
+    return prod(y) * w
+
+
+@formula
+def kept_bytes(e: int, w: int) -> int:
+    """Every element of what is kept, in bytes."""
+    return e * w
+
+
+@formula
+def all_kept(v: tuple[int, ...]) -> int:
+    """The tensors that are kept, one after the other."""
+    return sum(v)
+
+
+@formula
+def tensor_elements(x: Shape) -> int:
+    """Every number of a tensor."""
+    return prod(x)
+
+
+class Value(msgspec.Struct, frozen=True):
+    """One letter of a formula: its number, what it means, and where it comes from.
+
+    ``source`` says so in words; ``layer`` is the earlier layer that made the number, ``derivation`` how this layer itself did.
+    """
+
+    letter: str
+    number: Any
+    meaning: str
+    source: str
+    layer: str | None = None
+    derivation: "Derivation | None" = None
+
+
+class Derivation(msgspec.Struct, frozen=True):
+    """A number with its arithmetic: the formula in letters, the same in numbers, the result, and the values that went in.
+
+    Where there is no formula, because the number was written down or handed on, ``letters`` is the letter alone.
+    """
+
+    layer: str
+    quantity: str
+    part: str
+    letters: str
+    numbers: str
+    result: Any
+    meaning: str
+    values: tuple[Value, ...]
+
+
+class _Place:
+    """A number on its way from one layer to another: the node that it leaves, and which of that node's numbers it is."""
+
+    index: int
+    quantity: str
+    axis: int
+
+
+class _Link(_Place, Given):
+    pass
+
+
+@cache
+def _fraction_link() -> Any:
+    class FractionLink(_Place, traced_fraction()):  # type: ignore[misc]
+        pass
+
+    return FractionLink
+
+
+def _link(number: Any, index: int, quantity: str, axis: int) -> Any:
+    link: Any = _Link(number, "") if isinstance(number, int) else _fraction_link()(number)
+    link.index, link.quantity, link.axis = index, quantity, axis
+    return link
+
+
+class Real(float):
+    """A written number that is not whole."""
+
+    source: str
+
+
+class _Sizes(Shape):
+    """A shape whose count of elements can be explained."""
+
+    @property
+    def elements(self) -> int:
+        return tensor_elements(x=self)
+
+    def with_axes(self, c: int, axes: tuple[int, ...]) -> "Shape":
+        return _Sizes((self[0], c, *axes))
+
+
+class Tracer:
+    """Asks the operators of one graph again, with numbers that remember where they came from."""
+
+    def __init__(self, graph: Graph, written: Written, dtype: str = "float32"):
+        self.graph = graph
+        self.written = written
+        self.item_bytes = Given(DTYPE_BYTES[dtype], f"bytes of a {dtype} (--dtype)")
+        self._ops: dict[int, Op] = {}
+        self._outputs: dict[int, Shape] = {}
+        self._behind: dict[int, Fields] = {}
+        self._plain: list[Fields] | None = None
+
+    def op(self, index: int) -> Op:
+        """Return a node's operator with arguments that know where they were written."""
+        found = self._ops.get(index)
+        if found is None:
+            found = self._ops[index] = self._traced(self.graph.nodes[index])
+        return found
+
+    def _traced(self, node: Node) -> Op:
+        from copy import copy
+
+        op = copy(node.op)
+        for name in kinds(type(op)):
+            value = getattr(op, name)
+            if isinstance(value, tuple):
+                sizes = tuple([self._given(size, node, name, axis) for axis, size in enumerate(value)])
+                force_setattr(op, name, sizes)
+            elif isinstance(value, (int, float)):
+                force_setattr(op, name, self._given(value, node, name, None))
+        return op
+
+    def _given(self, value: Any, node: Node, name: str, axis: int | None) -> Any:
+        if isinstance(value, int):
+            return Given(value, self.written.argument(node, name, axis))
+        if not isinstance(value, float):
+            return value
+        real = Real(value)
+        real.source = self.written.argument(node, name, axis)
+        return real
+
+    def x(self, index: int) -> Any:
+        """Return what a node's operator is asked about, every size linked to the layer that made it."""
+        nodes, inputs = self.graph.nodes, self.graph.nodes[index].inputs
+        shapes = [_Sizes([_link(size, i, "output", axis) for axis, size in enumerate(nodes[i].output)]) for i in inputs]
+        return tuple(shapes) if nodes[index].op.merges else shapes[0]
+
+    def y(self, index: int) -> Shape:
+        """Return the shape that a node makes."""
+        found = self._outputs.get(index)
+        if found is None:
+            node = self.graph.nodes[index]
+            if node.inputs:
+                found = _Sizes(self.op(index).output(self.x(index)))
+            else:
+                found = _Sizes([Given(size, self.written.input(node, axis)) for axis, size in enumerate(node.output)])
+            self._outputs[index] = found
+        return found
+
+    def fields(self, index: int) -> Fields:
+        """Return the receptive field behind a node along each axis, from those before it."""
+        found = self._behind.get(index)
+        if found is None:
+            node = self.graph.nodes[index]
+            if node.inputs:
+                incoming = [self._incoming(i) for i in node.inputs]
+                found = fields_behind(self.op(index), self.x(index), self.y(index), incoming)
+            else:
+                start = View(Given(1, "a pixel sees itself"), Given(0, "the image begins at its edge"), Given(1, "pixels stand 1 apart"))
+                found = tuple([Field((start,), size) for size in self.y(index).axes])
+            self._behind[index] = found
+        return found
+
+    def _incoming(self, index: int) -> Fields:
+        """Return the fields that a node hands on, linked to it."""
+        if self._plain is None:
+            self._plain = receptive_fields(self.graph)
+        linked = []
+        for axis, field in enumerate(self._plain[index]):
+            views = tuple([self._linked(view, index, axis, position) for position, view in enumerate(field.views)])
+            linked.append(Field(views, _link(field.size, index, "size", axis), field.aligned))
+        return tuple(linked)
+
+    def _linked(self, view: View, index: int, axis: int, position: int) -> View:
+        place = 8 * axis + position  # a node has few views (receptive.MOST_VIEWS), mostly one
+        return View(*[_link(number, index, name, place) for name, number in zip(View._fields, view, strict=True)])
+
+    def follow(self, link: Any) -> Any:
+        """Return the number that stands at the other end of a link."""
+        index: int = link.index
+        if link.quantity == "output":
+            return self.y(index)[link.axis]
+        if link.quantity != "size":
+            axis, position = divmod(link.axis, 8)
+            return getattr(self.fields(index)[axis].views[position], link.quantity)
+        while not self.graph.nodes[index].output.axes:  # a flattened tensor keeps the positions of what was flattened
+            index = self.graph.nodes[index].inputs[0]
+        return self.y(index).axes[link.axis]
+
+    def origin(self, number: Any, index: int) -> tuple[Any, int, str, int]:
+        """Return where a number was made: itself without links, the node, which of its quantities, and which axis."""
+        quantity, axis = "", 0
+        while isinstance(number, _Place):
+            index, quantity, axis = number.index, number.quantity, number.axis
+            if quantity == "size":
+                quantity, axis = "output", axis + 2
+                while not self.graph.nodes[index].output.axes:
+                    index = self.graph.nodes[index].inputs[0]
+                number = self.y(index)[axis]
+            else:
+                number = self.follow(number)
+        return number, index, quantity, axis
+
+    def describe(self, number: Any, index: int, quantity: str, part: str) -> Derivation:
+        """Return how a number of a node came about."""
+        layer = self.graph.nodes[index].name
+        function = getattr(number, "formula", None)
+        if function is None:
+            value = self.value(part, number, index, None)
+            return Derivation(layer, quantity, part, part, _shown(number), _bare(number), value.meaning, (value,))
+        values = tuple([self.value(letter, one, index, function) for letter, one in named(number.values)])
+        shown = text(function, number.values)
+        meant = " ".join((function.__doc__ or "").split())
+        return Derivation(layer, quantity, part, letters(function, number.values), shown, _bare(number), meant, values)
+
+    def value(self, letter: str, number: Any, index: int, function: Any) -> Value:
+        """Return one letter of a formula with its source."""
+        made, at, quantity, axis = self.origin(number, index)
+        node = self.graph.nodes[at]
+        derivation = None
+        if isinstance(getattr(made, "source", None), str):
+            source = made.source
+        elif getattr(made, "formula", None) is None:
+            source = self.rule(node, letter)
+        elif at == index and not isinstance(number, _Place):
+            source = ""
+            derivation = self.describe(made, index, "", letter)
+        else:
+            return Value(letter, _bare(number), meaning(letter), f"{what(node, quantity, axis)} of {node.name}", node.name)
+        if at != index and source.startswith("given: ") and self.graph.nodes[at].inputs:
+            source += f" ({node.name})"
+        return Value(letter, _bare(number), meaning(letter), source, None, derivation)
+
+    def rule(self, node: Node, letter: str) -> str:
+        """Return the source of a number that nobody wrote: a rule of the operator's own."""
+        name = type(node.op).__name__
+        if letter == "b":
+            return "the branches: " + ", ".join(self.graph.nodes[i].name for i in node.inputs)
+        if hasattr(node.op, "table") and letter in ("m", "c_out"):
+            return self.written.argument(node, "table")
+        if hasattr(node.op, "mode") and letter in ("k", "k_h", "k_w"):
+            return self.written.argument(node, "mode")
+        about = (type(node.op).__doc__ or "").split("\n")[0]
+        return f"{name}: {about.split(';')[0].rstrip('.')}" if letter == "f" else f"rule of {name}"
+
+    def trail(self, derivations: tuple[Derivation, ...], index: int) -> Iterator[Derivation]:
+        """Yield, nearest first, how the numbers that other layers made came about, back to the input image."""
+        raise NotImplementedError
+
+
+def what(node: Node, quantity: str, axis: int) -> str:
+    """Return a number of a node in words: ``output height``, ``receptive field``."""
+    if quantity == "output":
+        return "batch" if axis == 0 else meaning(TENSOR_AXES["y"][len(node.output)].split("*")[axis])
+    return {"field": "receptive field", "padding": "overhang", "jump": "jump"}.get(quantity, quantity)
+
+
+def _bare(number: Any) -> Any:
+    """Return the number without its memory."""
+    if isinstance(number, int):
+        return int(number)
+    if isinstance(number, float):
+        return float(number)
+    from fractions import Fraction
+
+    return Fraction(number)
+
+
+def _shown(number: Any) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(_bare(number))

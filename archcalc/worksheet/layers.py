@@ -1,0 +1,216 @@
+"""Items put together: a layer line opens a block, its shape closes it, and a claim without an open block waits for the next one."""
+
+from msgspec.structs import replace
+
+from archcalc.worksheet.page import Claim, Item, Said, Sizes, Start, Term
+
+WEIGHTED = frozenset({"Conv2d", "Linear", "BatchNorm2d", "ConvTranspose2d", "Conv1d", "Conv3d", "BatchNorm1d", "LayerNorm", "GroupNorm", None})
+IMAGE_CHANNELS = (1, 3)
+
+
+class Block:
+    """A layer and what the page claims of it."""
+
+    def __init__(self, said: Said):
+        self.said = said
+        self.claims: list[Claim] = []
+        self.closed = False
+
+    def add(self, claim: Claim) -> None:
+        """Take a claim; one about the output closes the block."""
+        self.claims.append(claim)
+        self.closed = self.closed or claim.quantity == "output"
+
+    def has(self, quantity: str) -> bool:
+        """Whether there is a claim of this quantity."""
+        return any(claim.quantity == quantity for claim in self.claims)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing but a name is known of the layer."""
+        return self.said.heading and not self.claims and self.said.built is None
+
+
+class Network:
+    """What belongs together on the page: an input, the layers that follow from it, and the totals."""
+
+    def __init__(self) -> None:
+        self.start: Start | None = None
+        self.blocks: list[Block] = []
+        self.totals: list[tuple[Claim, int]] = []  # with how many blocks stood before
+        self.alone: list[Claim] = []  # arithmetic, and claims that found no layer
+
+    @property
+    def last(self) -> Block | None:
+        """The latest block."""
+        return self.blocks[-1] if self.blocks else None
+
+
+def assemble(items: tuple[Item, ...]) -> list[Network]:
+    """Return the networks of the page, one after the other."""
+    assembly = _Assembly()
+    for item in items:
+        if isinstance(item, Start):
+            assembly.begin(item)
+        elif isinstance(item, Said):
+            assembly.say(item)
+        elif isinstance(item, Claim):
+            assembly.claim(item)
+    assembly.end()
+    return assembly.networks
+
+
+class _Assembly:
+    def __init__(self) -> None:
+        self.networks = [Network()]
+        self.waiting: list[Claim] = []
+        self.named: dict[str, Block] = {}
+        self.aside: tuple[int, Block] | None = None  # a line that names an earlier layer again
+
+    @property
+    def network(self) -> Network:
+        return self.networks[-1]
+
+    def begin(self, start: Start) -> None:
+        """Begin a network, or give the open layer its input."""
+        open_block = self._open()
+        if open_block is not None and not open_block.is_bare and start.term is not None:
+            open_block.add(Claim(start.line, start.text, "input", (start.term,)))
+            return
+        if self._solid():
+            self._new_network()
+        self.network.blocks.clear()
+        self.network.start = start if start.term is not None or self.network.start is None else self.network.start
+
+    def say(self, said: Said) -> None:
+        """Open a block, or add to the open one what this line says more of the same layer."""
+        open_block = self._open()
+        key = said.name.lower()
+        if open_block is not None and _continues(open_block, said):
+            open_block.said = _merged(open_block.said, said)
+            return
+        if said.heading and key and key in self.named and self.named[key] is not open_block:
+            self.aside = (said.line, self.named[key])
+            return
+        block = Block(said)
+        self.network.blocks.append(block)
+        if key:
+            self.named[key] = block
+        for claim in self.waiting:
+            block.add(claim)
+        self.waiting.clear()
+        if said.built is not None or (said.op == "Linear" and said.count is not None):
+            block.closed = True
+
+    def claim(self, claim: Claim) -> None:
+        """Give the claim to the block that it belongs to."""
+        if claim.total:
+            self.network.totals.append((claim, len(self.network.blocks)))
+        elif claim.quantity == "arithmetic":
+            self.network.alone.append(claim)
+        elif self.aside is not None and self.aside[0] == claim.line:
+            self.aside[1].add(claim)
+        elif claim.quantity == "input":
+            self._input(claim)
+        elif claim.quantity == "output":
+            self._output(claim)
+        elif claim.quantity == "flat":
+            self._flat(claim)
+        else:
+            self._count(claim)
+
+    def end(self) -> None:
+        """Leave alone the claims that no layer came for."""
+        self.network.alone += self.waiting
+        self.waiting = []
+
+    def _open(self) -> Block | None:
+        last = self.network.last
+        return last if last is not None and not last.closed else None
+
+    def _solid(self) -> bool:
+        return any(not block.is_bare for block in self.network.blocks)
+
+    def _new_network(self) -> None:
+        self.network.alone += self.waiting
+        self.waiting = []
+        self.named = {}
+        self.networks.append(Network())
+
+    def _input(self, claim: Claim) -> None:
+        open_block = self._open()
+        if self.network.start is None and not self._solid() and (open_block is None):
+            self.begin(Start(claim.line, claim.text, claim.terms[-1]))
+        elif open_block is not None and not open_block.has("input"):
+            open_block.add(claim)
+        elif self._begins_anew(claim.terms[-1]):
+            self._new_network()
+            self.network.start = Start(claim.line, claim.text, claim.terms[-1])
+        else:
+            self.waiting.append(claim)
+
+    def _output(self, claim: Claim) -> None:
+        open_block = self._open()
+        network = self.network
+        begun = network.start is not None and network.start.term is not None
+        if not begun and (open_block is None or open_block.is_bare) and not self._solid() and len(claim.terms) == 1:
+            network.blocks.clear()
+            network.start = Start(claim.line, claim.text, claim.terms[0])
+        elif open_block is not None:
+            open_block.add(claim)
+        elif len(claim.terms) == 1 and self._begins_anew(claim.terms[0]):
+            self._new_network()
+            self.network.start = Start(claim.line, claim.text, claim.terms[0])
+        elif network.last is not None and (claim.terms[-1].shape or ()) and len(claim.terms[-1].shape or ()) == 1:
+            network.last.add(Claim(claim.line, claim.text, "flat", claim.terms))
+        else:
+            block = Block(Said(claim.line, claim.text, None, heading=True))
+            network.blocks.append(block)
+            block.add(claim)
+
+    def _begins_anew(self, term: Term) -> bool:
+        """Whether sizes that follow a closed layer are another network's image."""
+        sizes: Sizes = term.shape or ()
+        if len(sizes) != 3 or not self._solid():
+            return False
+        return sizes[2] in IMAGE_CHANNELS and sizes[0] > 3 or sizes[0] in IMAGE_CHANNELS and sizes[1] > 3 and sizes[2] > 3
+
+    def _flat(self, claim: Claim) -> None:
+        if self.network.last is not None:
+            self.network.last.add(claim)
+        else:
+            self.network.alone.append(claim)
+
+    def _count(self, claim: Claim) -> None:
+        last = self.network.last
+        if last is not None and self._takes(last, claim):
+            last.add(claim)
+        else:
+            self.waiting.append(claim)
+
+    def _takes(self, block: Block, claim: Claim) -> bool:
+        if block.has(claim.quantity):
+            return False
+        if not block.closed or any(other.line == claim.line for other in block.claims) or block.said.line == claim.line:
+            return True
+        value = claim.terms[-1].value
+        return block.said.op in WEIGHTED or value == 0 or claim.quantity in ("memory", "neurons")
+
+
+def _continues(block: Block, said: Said) -> bool:
+    """Whether a line says more of the layer that a heading named, and not of the next one."""
+    before = block.said
+    if before.built is not None or said.built is not None or said.line == before.line:
+        return False
+    if said.op is None:
+        return before.kernel is None and before.count is None
+    if not before.heading or said.name and before.name and said.name.lower() != before.name.lower():
+        return False
+    return before.op in (said.op, None) or {before.op, said.op} <= {"MaxPool2d", "AvgPool2d"} or (before.op == "Conv2d" and said.name == before.name)
+
+
+def _merged(first: Said, more: Said) -> Said:
+    """Return what both lines say, the second being the fuller one; the name stays the heading's."""
+    said = {name: getattr(more, name) for name in more.__struct_fields__ if getattr(more, name) not in (None, "")}
+    said.update(name=first.name or more.name, op=more.op or first.op, heading=False)
+    return replace(first, **said)
