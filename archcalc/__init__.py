@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["ArchcalcError", "Graph", "Report", "analyse", "load"]
 
 _HOMES = {
-    "load": "archcalc.spec",
+    "load": "archcalc.spec.loading",
     "analyse": "archcalc.analysis",
     "Report": "archcalc.analysis",
     "Graph": "archcalc.graph",

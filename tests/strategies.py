@@ -110,12 +110,6 @@ def normalisations(draw: Draw, x: Shape) -> dict[str, Any] | str:
 
 
 @st.composite
-def activations(draw: Draw) -> dict[str, Any] | str:
-    op = draw(st.sampled_from(ACTIVATIONS))
-    return op
-
-
-@st.composite
 def branches(draw: Draw, x: Shape, depth: int) -> tuple[dict[str, Any], Shape]:
     """A merge whose branches fit: each ends with a convolution that brings it to one shape, or leaves the input as it is."""
     op = draw(st.sampled_from(["Add", "Multiply", "Concat"]))
@@ -149,7 +143,7 @@ def kept_sizes(draw: Draw, x: Shape, depth: int) -> tuple[list[Any], Shape]:
         elif kind == "norm":
             steps.append(draw(normalisations(x)))
         elif kind == "activation":
-            steps.append(draw(activations()))
+            steps.append(draw(st.sampled_from(ACTIVATIONS)))
         elif kind == "dropout":
             steps.append({"Dropout": {"p": draw(st.sampled_from([0, 0.3, 0.5]))}})
         else:
@@ -200,9 +194,16 @@ def specs(draw: Draw) -> str:
     blocks: dict[str, list[Any]] = {}
     for number in range(draw(st.integers(1, 5))):
         steps, after = draw(stages(x, 2))
-        wrap = draw(st.sampled_from(["plain", "plain", "group", "block", "numbered", "repeat", "head"]))
+        wrap = draw(st.sampled_from(["plain", "plain", "group", "block", "numbered", "repeat", "merge", "head", "frozen", "twins"]))
         if wrap == "repeat" and after == x:
             layers.append({"group": {"repeat": draw(st.integers(1, 3)), "layers": steps}})
+        elif wrap == "merge" and after == x:
+            layers.append({"Add": {"repeat": draw(st.integers(1, 3)), "main": steps, "skip": []}})
+        elif wrap == "twins" and after == x:
+            blocks[f"twin{number}"] = steps
+            layers += [{f"twin{number}": {"name": f"first{number}"}}, {f"twin{number}": {"share": f"first{number}"}}]
+        elif wrap == "frozen":
+            layers.append({"group": {"name": f"frozen{number}", "frozen": True, "layers": steps}})
         elif wrap == "block":
             blocks[f"stage{number}"] = steps
             layers.append(f"stage{number}")

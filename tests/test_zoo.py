@@ -11,7 +11,8 @@ import pytest
 
 import archcalc
 from archcalc.analysis.expected import judge
-from archcalc.spec.zoo import FOLDER, bundled, index
+from archcalc.spec.loading import bundled
+from archcalc.spec.zoo import FOLDER, index
 from tests.oracle import leaf_calls, macs, models, on_meta
 
 MODELS = models()

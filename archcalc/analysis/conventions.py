@@ -14,7 +14,7 @@ from archcalc.graph import Graph, Node
 from archcalc.ops.norm import BatchNorm1d, BatchNorm2d
 from archcalc.ops.rearrange import Dropout, Identity
 
-__all__ = ["CONVENTIONS", "KINDS", "Convention", "Count", "Difference", "Ledger", "convention", "count", "layer_counts", "ledger"]
+__all__ = ["CONVENTIONS", "KINDS", "Convention", "Count", "Difference", "Ledger", "convention", "count", "layer_counts", "ledger", "ledgers"]
 
 # The lines of a ledger, in the order in which they are printed.
 KINDS: dict[str, str] = {
@@ -96,10 +96,24 @@ def layer_counts(graph: Graph, name: str) -> tuple[int | None, ...]:
 
 def ledger(graph: Graph, first: str, second: str) -> Ledger:
     """Return what takes the total of one convention to that of another, by kind of layer."""
-    a, b = count(graph, first), count(graph, second)
-    lines = [line for kind in KINDS for line in (kind, kind + BIAS)]
-    amounts = ((line, b.by_kind.get(line, 0) - a.by_kind.get(line, 0)) for line in lines)
-    return Ledger(a, b, tuple(Difference(line, amount) for line, amount in amounts if amount))
+    return _ledger(count(graph, first), count(graph, second))
+
+
+def ledgers(graph: Graph) -> tuple[Ledger, ...]:
+    """Return every convention's count, held against the plain one that calls a multiply-accumulate the same."""
+    counts = {name: count(graph, name) for name in CONVENTIONS}
+    return tuple(_ledger(counts[_plain(chosen)], counts[chosen.name]) for chosen in CONVENTIONS.values())
+
+
+def _plain(chosen: Convention) -> str:
+    """Return the convention of nothing but multiply-accumulates to hold this one against; itself for the first."""
+    return "torch" if chosen.multiply_add == 2 and chosen.name != "torch" else "macs"
+
+
+def _ledger(first: Count, second: Count) -> Ledger:
+    lines = (line for kind in KINDS for line in (kind, kind + BIAS))
+    amounts = ((line, second.by_kind.get(line, 0) - first.by_kind.get(line, 0)) for line in lines)
+    return Ledger(first, second, tuple(Difference(line, amount) for line, amount in amounts if amount))
 
 
 def _layers(graph: Graph, chosen: Convention) -> Iterator[tuple[str, dict[str, int] | None]]:

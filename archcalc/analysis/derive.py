@@ -6,6 +6,7 @@ that made them. Nothing is worked out a second way; a layer is asked only when a
 
 from collections.abc import Iterator
 from functools import cache
+from heapq import heapify, heappop
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -141,6 +142,7 @@ class Tracer:
         self._outputs: dict[int, Shape] = {}
         self._behind: dict[int, Fields] = {}
         self._plain: list[Fields] | None = None
+        self.named: list[tuple[int, str, int]] = []  # numbers of earlier layers that values name, the latest layer first
 
     def op(self, index: int) -> Op:
         """Return a node's operator with arguments that know where they were written."""
@@ -268,6 +270,7 @@ class Tracer:
             source = ""
             derivation = self.describe(made, index, "", letter)
         else:
+            self.named.append((-at, quantity, axis))
             return Value(letter, _bare(number), meaning(letter), f"{what(node, quantity, axis)} of {node.name}", node.name)
         if at != index and source.startswith("given: ") and self.graph.nodes[at].inputs:
             source += f" ({node.name})"
@@ -285,9 +288,31 @@ class Tracer:
         about = (type(node.op).__doc__ or "").split("\n")[0]
         return f"{name}: {about.split(';')[0].rstrip('.')}" if letter == "f" else f"rule of {name}"
 
-    def trail(self, derivations: tuple[Derivation, ...], index: int) -> Iterator[Derivation]:
-        """Yield, nearest first, how the numbers that other layers made came about, back to the input image."""
-        raise NotImplementedError
+    def trail(self, *, every: bool = False) -> Iterator[Derivation]:
+        """Yield, nearest first, how the numbers of earlier layers came about that were named since the last call, back to the input.
+
+        Unless ``every`` is wanted, a layer that leaves a size as it was is passed by.
+        """
+        seen: set[tuple[int, str, int]] = set()
+        while self.named:
+            heapify(self.named)
+            place = heappop(self.named)
+            if place in seen:
+                continue
+            seen.add(place)
+            index, quantity, axis = -place[0], *place[1:]
+            number = self.follow(_link(0, index, quantity, axis))
+            before = getattr(number, "values", {}).get("i")
+            if before == number and quantity == "output" and not every:
+                self.value("i", before, index, None)  # names the layer before
+                continue
+            yield self.describe(number, index, quantity, self.letter(index, quantity, axis))
+
+    def letter(self, index: int, quantity: str, axis: int) -> str:
+        """Return the letter of one of a node's numbers."""
+        if quantity == "output":
+            return TENSOR_AXES["y"][len(self.graph.nodes[index].output)].split("*")[axis]
+        return {"field": "r", "padding": "a", "jump": "j"}[quantity]
 
 
 def what(node: Node, quantity: str, axis: int) -> str:

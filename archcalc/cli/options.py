@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from archcalc.analysis import Report
+    from archcalc.analysis.conventions import Count
     from archcalc.graph import Graph
     from archcalc.render.formats import Result
     from archcalc.spec import Spec
 
-# Held equal by a test to archcalc.analysis.DTYPE_BYTES and archcalc.render.formats.FORMATS, which help must not import.
+# Held equal by a test to the tables of the floors below (DTYPE_BYTES, FORMATS, CONVENTIONS), which help must not import.
 DTYPES = ("float32", "float16", "bfloat16", "float64", "int8")
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "latex", "html", "svg")
+COUNTS = (
+    "macs", "torch", "fvcore", "ptflops", "ptflops-aten", "thop", "torchinfo", "calflops", "deepspeed", "torchprofile", "onnx-tool",
+    "netscope", "full", "all",
+)  # fmt: skip
 SUFFIXES = {".txt": "table", ".tex": "latex"} | {f".{name}": name for name in FORMATS if name not in ("table", "latex")}
 ERROR_STYLES = ("full", "short", "json", "github")
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -190,6 +195,24 @@ _OUTPUT = (
         "--width", metavar="N", type=Whole(10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
     ),
 )
+
+
+count_option = click.option(
+    "--count",
+    metavar="NAME|all",
+    type=click.Choice(COUNTS),
+    default="macs",
+    help=f"Count as this tool does: {', '.join(COUNTS[:-1])}; or all of them side by side.",
+)
+
+
+def counted(graph: "Graph", name: str) -> "Count | None":
+    """Return the model's count under a convention, None for MACs: every report has those, and the conventions need not be read."""
+    if name == "macs":
+        return None
+    from archcalc.analysis.conventions import count
+
+    return count(graph, name)
 
 
 def model_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -151,6 +151,8 @@ def _differs(row: Row, letters: str) -> str:
         if name not in ("output_shape", "params", "macs"):  # which have columns of their own
             present = [_text(value) for value, part in zip(values, row.parts, strict=True) if part is not None]
             words.append(f"{_WORDS.get(name, name)} {' -> '.join(present)}")
+    if not words and "output_shape" in row.differences:
+        words.append("output")  # a narrow screen may have no column for it
     return ", ".join(words)
 
 

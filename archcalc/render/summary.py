@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from archcalc.render.figures import count, plain, sizes
 from archcalc.render.formats import Result
 from archcalc.render.notation import arguments
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Row, Table
+
+if TYPE_CHECKING:
+    from archcalc.analysis.conventions import Count
 
 Axes = int | float | None
 PerAxis = Axes | list[Axes]  # one value where the axes agree, else one for each
@@ -63,7 +66,11 @@ class TotalsRow(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What ``archcalc summary --format json`` prints. ``input`` has the batch first; it is a mapping where there are several."""
+    """What ``archcalc summary --format json`` prints. ``input`` has the batch first; it is a mapping where there are several.
+
+    ``unsupported`` says of how many layers of which operators the tool named by ``count`` knows nothing (they are not in
+    ``totals.counted``), ``slips`` what it miscounts.
+    """
 
     schema: str
     model: str
@@ -74,16 +81,11 @@ class Summary(msgspec.Struct, frozen=True):
     count: str
     layers: tuple[LayerRow, ...]
     totals: TotalsRow
+    unsupported: dict[str, int]
+    slips: tuple[str, ...]
 
 
-class Convention(NamedTuple):
-    """A way of counting: the quantity that it sums, and what it says of itself."""
-
-    quantity: str
-    sentence: str
-
-
-CONVENTIONS = {"macs": Convention("macs", "MACs: multiply-accumulates of convolutions and linear layers, bias not counted")}
+MACS = "MACs: multiply-accumulates of convolutions and linear layers, bias not counted"
 
 _COLUMNS = (
     Column("name", "layer", "name", ESSENTIAL),
@@ -130,9 +132,9 @@ def summary(
     *,
     depth: int | None = None,
     columns: Sequence[str] = DEFAULT_COLUMNS,
-    count: str = "macs",
+    counted: "Count | None" = None,
 ) -> Result:
-    """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns."""
+    """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns; MACs where nothing is ``counted``."""
     folds = fold(report, depth)
     batched = {name: list(shape) for name, shape in report.input.items()}
     document = Summary(
@@ -142,9 +144,11 @@ def summary(
         title=report.title,
         input=next(iter(batched.values())) if len(batched) == 1 else batched,
         dtype=report.dtype,
-        count=count,
+        count="macs" if counted is None else counted.convention,
         layers=tuple(_row(folded) for folded in folds),
-        totals=TotalsRow(**msgspec.structs.asdict(report.totals), counted=getattr(report.totals, CONVENTIONS[count].quantity)),
+        totals=TotalsRow(**msgspec.structs.asdict(report.totals), counted=report.totals.macs if counted is None else counted.total),
+        unsupported={} if counted is None else counted.unsupported,
+        slips=() if counted is None else counted.slips,
     )
     return Result(document, "layers", partial(_table, document, graph, tuple(columns)))
 
@@ -247,6 +251,10 @@ def _notes(document: Summary) -> list[str]:
         notes.append(f"parameters: {count(totals.trainable)} trained, {count(totals.params - totals.trainable)} frozen")
     if totals.buffers:
         notes.append(f"buffers: {count(totals.buffers)} numbers that are stored but not learned, not counted as parameters")
+    if document.count != "macs":
+        from archcalc.render.counts import told
+
+        notes += told(document.count, totals.counted, document.unsupported, document.slips)
     return notes
 
 
@@ -255,7 +263,7 @@ def _legends(document: Summary) -> tuple[tuple[str, str], ...]:
     paths = "* the paths to this layer disagree in their stride or their centre; the field is all that they see together"
     disagree = not all(row.paths_agree for row in document.layers)
     return (
-        ("macs", CONVENTIONS[document.count].sentence),
+        ("macs", MACS),
         ("flops", "FLOPs (full): every operation of every layer, a multiply-accumulate as two"),
         ("output_bytes", "activation: bytes of each layer's output (1 KiB = 1,024 bytes)"),
         ("saved_bytes", "saved: bytes that autograd keeps for the backward pass, each storage once"),

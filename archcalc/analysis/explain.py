@@ -1,0 +1,247 @@
+"""Explanations: every quantity of a layer, or of a whole network, with its arithmetic and where its numbers come from."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages
+from archcalc.analysis.derive import Derivation, Tracer, all_kept, full_flops, kept_bytes, tensor_bytes
+from archcalc.analysis.report import Report
+from archcalc.errors import UsageError
+from archcalc.formula import Given, text
+from archcalc.graph import Graph, Node
+from archcalc.ops import Op
+from archcalc.ops.window import dilated, sides
+from archcalc.symbols import TENSOR_AXES, meaning
+
+# Quantity -> its key among a report's numbers, and what zero means for an operator.
+QUANTITIES: dict[str, tuple[str, str]] = {
+    "output": ("output_shape", ""),
+    "params": ("params", "{op} has no parameters"),
+    "macs": ("macs", "{op} is neither a convolution nor a matrix product: it has no multiply-accumulates"),
+    "flops": ("flops", "{op} does no arithmetic in evaluation mode"),
+    "activation": ("output_bytes", ""),
+    "saved": ("saved_bytes", "{op} keeps nothing for the backward pass"),
+    "receptive-field": ("receptive_field", ""),
+    "neurons": ("neurons", "{op} has no units of its own: they belong to operators that hold weights"),
+    "connections": ("connections", "{op} has no connections of its own: they belong to operators that hold weights"),
+    "buffers": ("buffers", "{op} stores nothing besides its parameters"),
+}
+USUAL = ("output", "params", "macs", "flops", "activation", "saved", "receptive-field")
+USUAL_TOTALS = ("params", "macs", "flops", "activation", "saved")
+SUMMED = tuple(quantity for quantity in QUANTITIES if quantity not in ("output", "receptive-field"))
+NEAREST = 12  # earlier numbers that are told unless all are asked for
+
+
+class Border(msgspec.Struct, frozen=True):
+    """What a window does along one axis: ``span`` pixels, moved by ``stride``, over ``size`` pixels and the padding around them.
+
+    ``left_over`` pixels (padding counted) lie behind the last window; below 0 that window hangs over the far end.
+    """
+
+    axis: str
+    size: int
+    kernel: int
+    dilation: int
+    stride: int
+    before: int
+    after: int
+    windows: int
+
+    @property
+    def span(self) -> int:
+        """Pixels from the first to the last element of the window."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def left_over(self) -> int:
+        """Pixels behind the last window."""
+        return self.before + self.size + self.after - ((self.windows - 1) * self.stride + self.span)
+
+
+class Term(msgspec.Struct, frozen=True):
+    """What one layer adds to a total, and by which arithmetic."""
+
+    layer: str
+    result: int
+    numbers: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """One quantity of one layer, or with ``layer`` None its total and the ``terms`` of that.
+
+    ``derivations`` are the arithmetic, one for each number of the result; ``trail`` what earlier layers did to get there, nearest
+    first, and ``more`` whether it goes on. ``notes`` say what no formula says.
+    """
+
+    quantity: str
+    layer: str | None
+    op: str
+    result: Any
+    derivations: tuple[Derivation, ...] = ()
+    borders: tuple[Border, ...] = ()
+    trail: tuple[Derivation, ...] = ()
+    more: bool = False
+    notes: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+
+
+class Explainer:
+    """Explains the numbers of one graph; ``rules`` are those of the backward pass, ``cuda`` or ``cpu``."""
+
+    def __init__(self, tracer: Tracer, dtype: str = "float32", rules: str = "cuda"):
+        self.tracer = tracer
+        self.graph: Graph = tracer.graph
+        self.item_bytes = DTYPE_BYTES[dtype]
+        self.rules = rules
+
+    def layer(self, name: str, quantity: str, *, trace: bool = False) -> Explanation:
+        """Return how one quantity of one layer comes about. Raises UsageError if there is no such layer."""
+        node = self.graph.find(name)
+        index = self.graph.nodes.index(node)
+        self.tracer.named.clear()
+        parts, notes = self.answer(index, quantity)
+        derivations = tuple(self.tracer.describe(number, index, quantity, part) for part, number in parts if type(number) is not int)
+        trail = tuple(islice(self.tracer.trail(every=trace), None if trace else NEAREST))
+        result = self.result(index, quantity, parts)
+        if result == 0 and not derivations and QUANTITIES[quantity][1]:
+            notes = notes or [QUANTITIES[quantity][1].format(op=type(node.op).__name__)]
+        borders = _borders(node.op, self.graph.x(node), node.output) if quantity == "output" and node.inputs else ()
+        more = bool(self.tracer.named)
+        return Explanation(quantity, node.name, type(node.op).__name__, result, derivations, borders, trail, more, tuple(notes))
+
+    def answer(self, index: int, quantity: str) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Return the numbers of a quantity, each by its letter or name, and what has to be said besides."""
+        node = self.graph.nodes[index]
+        if quantity == "output":
+            names = TENSOR_AXES["y"][len(node.output)].split("*")
+            return list(zip(names, self.tracer.y(index), strict=True))[1:], []
+        if quantity == "receptive-field":
+            return self.field(index)
+        if quantity == "activation":
+            return [(quantity, tensor_bytes(y=self.tracer.y(index), w=self.tracer.item_bytes))], []
+        if not node.inputs:
+            return [(quantity, 0)], ["an input is given, not computed"]
+        if quantity == "saved":
+            return self.saved(index)
+        if node.shares is not None and quantity in ("params", "buffers"):
+            holder = self.graph.nodes[node.shares].name
+            return [(quantity, 0)], [f"it uses the {quantity} of {holder}, where they are counted"]
+        op, x, y = self.tracer.op(index), self.tracer.x(index), self.tracer.y(index)
+        notes = ["its parameters are frozen: stored, but not trained"] if node.frozen and quantity == "params" else []
+        return [(quantity, _asked(op, x, y, quantity))], notes
+
+    def result(self, index: int, quantity: str, parts: list[tuple[str, Any]]) -> Any:
+        """Return the quantity itself: a number, or one for each axis."""
+        if quantity == "output":
+            return tuple(int(number) for _, number in parts)
+        if quantity == "receptive-field":
+            fields = [field.receptive_field for field in self.tracer.fields(index)]
+            return tuple(int(field) if field.denominator == 1 else field for field in fields) or None
+        return int(parts[0][1])
+
+    def field(self, index: int) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Return receptive field, jump and overhang along each axis."""
+        fields = self.tracer.fields(index)
+        parts = [
+            (letter, getattr(view, name))
+            for field in fields
+            for view in field.views
+            for letter, name in (("r", "field"), ("j", "jump"), ("a", "padding"))
+        ]
+        if not fields:
+            return [], ["nothing is claimed here: the input has no axes, or too many paths of different strides meet"]
+        notes = [] if all(field.aligned for field in fields) else ["the paths to this layer disagree in their strides or their centre"]
+        if any(len(field.views) > 1 for field in fields):
+            notes.append("each path is told by itself; the receptive field is all that they see together")
+        return parts, notes
+
+    def saved(self, index: int) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Return the bytes that autograd keeps because of this layer."""
+        storages, first = self.kept_until(index)
+        node = self.graph.nodes[index]
+        new = {tensor.what for tensor in first}
+        op, x, y = self.tracer.op(index), self.tracer.x(index), self.tracer.y(index)
+        sizes, notes = [], []
+        for tensor in op.kept(x, y, self.rules):
+            if tensor.what in new:
+                width = Given(tensor.item_bytes, f"the {tensor.what}: {tensor.item_bytes} bytes each") if tensor.item_bytes else None
+                sizes.append(kept_bytes(e=tensor.elements, w=width or self.tracer.item_bytes))
+                notes.append(f"it keeps its {tensor.what}")
+            elif not storages.learning[index]:
+                notes = ["no parameter up to here is trained: no gradient passes, and nothing is kept"]
+            else:
+                notes.append(f"it needs its {tensor.what}, which {self.keeper(storages, node, index, tensor.what)}")
+        number: Any = 0 if not sizes else sizes[0] if len(sizes) == 1 else all_kept(v=tuple(sizes))
+        return [("saved", number)], notes
+
+    def keeper(self, storages: Storages, node: Node, index: int, what: str) -> str:
+        """Return who keeps a tensor already."""
+        kind, _, number = what.partition(" ")
+        owner = storages.storage[index if kind == "output" else node.inputs[int(number or 0)]]
+        found = storages.keeper.get(owner)
+        return "needs no keeping: no gradient needs it" if found is None else f"{self.graph.nodes[found].name} keeps: counted there"
+
+    def kept_until(self, last: int) -> tuple[Storages, list[Any]]:
+        """Return the storages kept up to a node, and the tensors that it is the first to keep."""
+        storages, first = Storages(self.graph, self.item_bytes), []
+        costs: dict[Any, Cost] = {}
+        for index, node in enumerate(self.graph.nodes[: last + 1]):
+            if node.inputs:
+                x = self.graph.x(node)
+                cost = costs.get((node.op, x))
+                if cost is None:
+                    kept = node.op.kept(x, node.output, self.rules)
+                    cost = costs[node.op, x] = Cost(node.op.params(x), 0, 0, 0, 0, 0, kept)
+                first = storages.first_kept(index, node, cost)
+        return storages, first
+
+    def total(self, report: Report, quantity: str) -> Explanation:
+        """Return a total as the sum of what the layers add. Raises UsageError for a quantity that has no sum."""
+        if quantity not in SUMMED:
+            way_out = f"archcalc explain {self.graph.name} LAYER --quantity {quantity}"
+            raise UsageError("E233", f"{quantity} belongs to a layer and has no total", help=way_out)
+        key = QUANTITIES[quantity][0]
+        terms = [Term(row.name, getattr(row, key), "") for row in report.layers if getattr(row, key)]
+        return Explanation(quantity, None, "", getattr(report.totals, key), terms=tuple(self.reckoned(terms, quantity)))
+
+    def reckoned(self, terms: list[Term], quantity: str) -> Iterator[Term]:
+        """Yield the terms with their arithmetic; layers that are alike are asked once."""
+        index = {node.name: position for position, node in enumerate(self.graph.nodes)}
+        known: dict[Any, str] = {}
+        for term in terms:
+            position = index[term.layer]
+            node = self.graph.nodes[position]
+            key = (node.op, self.graph.x(node))
+            if quantity == "saved":
+                numbers = str(term.result)  # which tensors count depends on the layers before
+            elif key in known:
+                numbers = known[key]
+            else:
+                ((_, number),), _ = self.answer(position, quantity)
+                numbers = known[key] = text(number.formula, number.values)
+            yield Term(term.layer, term.result, numbers)
+
+
+def _asked(op: Op, x: Any, y: Any, quantity: str) -> Any:
+    """Return an operator's answer."""
+    if quantity == "flops":
+        macs, work = op.macs(x, y), op.elementwise(x, y)
+        return full_flops(macs=macs, work=work) if type(macs) is not int else work
+    return getattr(op, quantity)(x) if quantity in ("params", "buffers") else getattr(op, quantity)(x, y)
+
+
+def _borders(op: Any, x: Any, y: Any) -> tuple[Border, ...]:
+    """Return what the operator's window does along each axis; nothing for one that slides none."""
+    kernel = getattr(op, "kernel_size", None)
+    if kernel is None or type(op).__name__.startswith("ConvTranspose"):
+        return ()
+    ones = (1,) * len(kernel)
+    stride = getattr(op, "stride", None) or kernel
+    dilation = getattr(op, "dilation", ones)
+    ends = sides(getattr(op, "padding", (0,) * len(kernel)), x.axes, dilated(kernel, dilation), stride)
+    names = [meaning(letter).removeprefix("input ") for letter in TENSOR_AXES["x"][len(x)].split("*")[2:]]
+    found = zip(names, x.axes, kernel, dilation, stride, ends, y.axes, strict=True)
+    return tuple(Border(name, i, k, d, s, start, end, o) for name, i, k, d, s, (start, end), o in found)

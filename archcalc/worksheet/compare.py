@@ -1,0 +1,97 @@
+"""Whether a written number says an exact one: to the last digit, or rounded as it is printed."""
+
+import math
+import re
+from fractions import Fraction
+
+from archcalc.errors import ArchcalcError
+from archcalc.units import Figure
+from archcalc.worksheet.arithmetic import CEIL, EXACT, FLOOR, evaluate
+from archcalc.worksheet.page import Term
+from archcalc.worksheet.terms import unit_bits
+
+LOOSE = Fraction(1, 20)  # what "about" allows
+_SCALED = re.compile(r"[0-9]\s?[KMGTkB](?![A-Za-z])")
+
+
+def rounds_to(figure: Figure, exact: Fraction) -> bool:
+    """Whether the exact number rounds or truncates to the figure; zeros before a K or an M may be rounded ones, down to two digits."""
+    digits, power = figure.digits, figure.power
+    while True:
+        unit = Fraction(10) ** power
+        if (digits - Fraction(1, 2)) * unit <= exact < (digits + 1) * unit and (power > 0 or figure.power < 0 or exact == digits * unit):
+            return True
+        if figure.power <= 0 or digits < 100 or digits % 10:
+            return False
+        digits, power = digits // 10, power + 1
+
+
+def says(term: Term, exact: Fraction | int) -> bool:
+    """Whether the term says this number."""
+    exact = Fraction(exact)
+    if term.value is None:
+        return False
+    if term.value == exact:
+        return True
+    if term.loose or (term.figure is None and _SCALED.search(term.text)):
+        return abs(term.value - exact) <= LOOSE * abs(exact)
+    return term.figure is not None and rounds_to(term.figure, exact)
+
+
+def says_bytes(term: Term, exact_bytes: int, binary: bool = False) -> bool:
+    """Whether a term with a unit says this number of bytes; ``binary`` reads MB as MiB."""
+    return says(term, Fraction(8 * exact_bytes, bits_of(term, binary)))
+
+
+def bits_of(term: Term, binary: bool = False) -> int:
+    """Return how many bits the term's unit is."""
+    unit = term.unit
+    if binary and len(unit) == 2 and unit[1].lower() == "b" and unit[0].lower() in "kmgt":
+        unit = f"{unit[0]}iB"
+    return unit_bits(unit)
+
+
+def follows(before: Term, after: Term, sizes: bool = False) -> bool:
+    """Whether what stands right of an equals sign is what stands left of it; the number of windows along an axis may be rounded down."""
+    if before.value is None or after.value is None:
+        return True
+    left, right = _in_bits(before, after), _in_bits(after, before)
+    if left == right or says(after, left / (bits_of(after) if before.unit and after.unit else 1)):
+        return True
+    if before.figure is not None and rounds_to(before.figure, right):
+        return True  # 3.2M = 3,211,264
+    if not before.unit and after.unit and _any_bytes(before, after):
+        return True
+    return sizes and after.value == rounded(before, FLOOR)
+
+
+def _in_bits(term: Term, other: Term) -> Fraction:
+    assert term.value is not None
+    return term.value * bits_of(term) if term.unit and other.unit else term.value
+
+
+def _any_bytes(before: Term, after: Term) -> bool:
+    """Whether a bare number is the one of the bytes, or of the float32 numbers, that a figure with a unit says."""
+    assert before.value is not None
+    counts = [before.value * item for item in (1, 4)]
+    return any(says(after, 8 * count / bits_of(after, binary)) for count in counts for binary in (False, True))
+
+
+def rounded(term: Term, rounding: str) -> Fraction | None:
+    """Return the term's value with its divisions rounded, None where it has none."""
+    if rounding == EXACT or term.value is None or term.figure is not None:
+        return term.value
+    try:
+        return evaluate(term.text, rounding=rounding)
+    except ArchcalcError:
+        return None
+
+
+def rounded_up(term: Term) -> Fraction | None:
+    """Return the term's value with its divisions rounded up."""
+    return rounded(term, CEIL)
+
+
+def nearest_whole(value: Fraction) -> int:
+    """Return the value rounded down."""
+    return math.floor(value)

@@ -1,0 +1,188 @@
+"""Receptive fields against published ones, and against the pixels that a gradient reaches."""
+
+import json
+from fractions import Fraction
+from math import ceil, floor
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import archcalc
+from archcalc.analysis.receptive import Field, receptive_fields
+from archcalc.graph import Graph
+from archcalc.spec import parse
+from tests.strategies import flow
+from tests.test_random_graphs import forward, modules
+
+FIELDS = json.loads((Path(__file__).parent / "data" / "receptive_fields.json").read_text())["fields"]
+
+# The published network and place, and ours: the variant and the scope or layer that ends there.
+PLACES = {
+    "tv.alexnet/features(pool5)": ("alexnet_torchvision", "features"),
+    "own.alexnet_227/features(pool5)": ("alexnet", "pool5"),
+    "tv.vgg11/features(pool5)": ("vgg11", "features"),
+    "tv.vgg16/features(pool5)": ("vgg16", "features"),
+    "tv.resnet18/layer1": ("resnet18", "layer1"),
+    "tv.resnet18/layer2": ("resnet18", "layer2"),
+    "tv.resnet18/layer3": ("resnet18", "layer3"),
+    "tv.resnet18/layer4": ("resnet18", "layer4"),
+    "tv.resnet50/layer1": ("resnet50", "layer1"),
+    "tv.resnet50/layer4": ("resnet50", "layer4"),
+    "own.googlenet_paper/i3a": ("googlenet", "inception3a"),
+    "own.lenet5/c5": ("lenet5", "C5"),
+}
+
+
+@pytest.mark.parametrize("published", FIELDS)
+def test_published_fields(published: str) -> None:
+    variant, place = PLACES[published]
+    layers = archcalc.analyse(archcalc.load(variant)).layers
+    layer = [layer for layer in layers if layer.name == place or layer.name.startswith(place + ".")][-1]
+    found = {"rf": layer.receptive_field, "stride": layer.jump, "padding": layer.padding}
+    assert found == {name: (number, number) for name, number in FIELDS[published].items()}
+    assert layer.paths_agree
+
+
+def test_resnet_v1_as_tf_slim_would_give_it_with_the_stride_in_the_first_unit() -> None:
+    layer = [layer for layer in archcalc.analyse(archcalc.load("resnet50_v1")).layers if layer.name.startswith("layer4")][-1]
+    assert (layer.receptive_field, layer.jump, layer.padding) == ((483, 483), (32, 32), (239, 239))
+
+
+def field(text: str, height: int = 64, width: int = 64) -> Field:
+    """The field of the last layer of these steps, along its height."""
+    graph = parse(f"input: [4, {height}, {width}]\nlayers:\n{text}", "net.yaml").graph()
+    return receptive_fields(graph)[-1][0]
+
+
+CONV = "  - Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}\n"
+CASES = [
+    # steps, receptive field, jump, padding, whether the paths agree
+    (CONV * 2, 5, 1, 2, True),
+    ("  - Conv2d: {out_channels: 4, kernel_size: 3, dilation: 4, padding: 4}\n", 9, 1, 4, True),
+    ("  - MaxPool2d: {kernel_size: 2}\n" + CONV, 6, 2, 2, True),
+    ("  - Conv2d: {out_channels: 4, kernel_size: 3, stride: 2, padding: same}\n", 3, 2, 0, True),
+    ("  - ZeroPad2d: {padding: [3, 2, 1, 0]}\n", 1, 1, 3, True),
+    # A skip from before the convolution is centred on the same pixel.
+    ("  - Add:\n      main: [Conv2d: {out_channels: 4, kernel_size: 5, padding: 2}]\n      skip: []\n", 5, 1, 2, True),
+    # One branch pads at the end only: its centre lies elsewhere.
+    ("  - Add:\n      main: [Conv2d: {out_channels: 4, kernel_size: 3, padding: [0, 2, 0, 2]}]\n      skip: []\n", 3, 1, 0, False),
+    # Down by pooling and up again meets its own resolution.
+    ("  - Add:\n      main: [AvgPool2d: {kernel_size: 2}, Upsample: {scale_factor: 2}]\n      skip: []\n", 2, 1, Fraction(1, 2), True),
+    # A gate sees everything, and so does what it gates; the path keeps its stride.
+    ("  - Multiply:\n      main: []\n      gate: [GlobalAvgPool2d, Conv2d: {out_channels: 4, kernel_size: 1}, Sigmoid]\n", 64, 1, 0, True),
+    # Behind a gate a convolution sees no more: 64 pixels are all, and its own padding.
+    ("  - Multiply:\n      main: []\n      gate: [GlobalAvgPool2d]\n" + CONV, 65, 1, 1, True),
+    # Branches of different strides, made equal in size: the larger field, no stride, and said so.
+    ("  - Add:\n      main: [Resize: {size: 16}]\n      skip: [Conv2d: {out_channels: 4, kernel_size: 49}]\n", 49, None, 0, False),
+    ("  - GlobalAvgPool2d\n", 64, 64, 0, True),
+    ("  - GlobalAvgPool2d\n  - Upsample: {size: 8}\n", 64, 0, 0, True),
+    ("  - Flatten\n  - Linear: {out_features: 3}\n", 64, 64, 0, True),
+]
+
+
+@pytest.mark.parametrize(("steps", "receptive_field", "jump", "padding", "agree"), CASES)
+def test_small_networks(steps: str, receptive_field: int, jump: int | None, padding: int, agree: bool) -> None:
+    found = field(steps)
+    assert (found.receptive_field, found.jump, found.padding, found.aligned) == (receptive_field, jump, padding, agree)
+
+
+def test_a_window_over_mixed_positions_claims_nothing() -> None:
+    graph = parse("input: [4, 8, 8]\nlayers:\n- Flatten: {start_dim: 2}\n- Conv1d: {out_channels: 2, kernel_size: 3}", "net.yaml").graph()
+    assert receptive_fields(graph)[-1] == ()
+    layer = archcalc.analyse(graph).layers[-1]
+    assert (layer.receptive_field, layer.jump, layer.padding) == (None, None, None)
+
+
+def test_squeeze_and_excitation_does_not_make_fields_grow_without_end() -> None:
+    gate = "  - Multiply:\n      main: []\n      gate: [GlobalAvgPool2d]\n"
+    once, often = field(gate + CONV), field((gate + CONV) * 20)
+    assert once.receptive_field == 65  # the gate sees all 64 rows; the convolution's first window begins in the padding
+    assert often.receptive_field == 64 + 2 * 19 + 1  # every gate sees what the convolutions before it saw beyond both edges
+    assert often.aligned
+
+
+steps = st.one_of(
+    st.builds(
+        lambda k, s, p, d: {"Conv2d": {"out_channels": 2, "kernel_size": k, "stride": s, "padding": p, "dilation": d}},
+        st.integers(1, 4), st.integers(1, 3), st.integers(0, 3) | st.just("same"), st.integers(1, 2),
+    ),
+    st.builds(lambda k, s: {"AvgPool2d": {"kernel_size": k, "stride": s}}, st.integers(1, 3), st.integers(1, 3)),
+    st.builds(lambda k, p: {"AvgPool2d": {"kernel_size": 2 * k, "stride": 2, "padding": p}}, st.integers(1, 2), st.integers(0, 1)),
+    st.builds(lambda sides: {"ZeroPad2d": {"padding": sides}}, st.lists(st.integers(0, 2), min_size=4, max_size=4)),
+    st.builds(
+        lambda k, d: {"Add": {"main": [{"Conv2d": {"out_channels": 2, "kernel_size": 2 * k + 1, "padding": k * d, "dilation": d}}], "skip": []}},
+        st.integers(0, 2), st.integers(1, 2),
+    ),
+    st.builds(
+        lambda k: {"Concat": {"a": [{"Conv2d": {"out_channels": 1, "kernel_size": 2 * k + 1, "padding": k}}], "b": [{"Conv2d": {"out_channels": 1, "kernel_size": 1}}]}},
+        st.integers(0, 2),
+    ),
+)  # fmt: skip
+upward = st.one_of(
+    st.builds(
+        lambda s, extra, p: {"ConvTranspose2d": {"out_channels": 2, "kernel_size": s + extra, "stride": s, "padding": p}},
+        st.integers(1, 3), st.integers(0, 3), st.integers(0, 0),
+    ),
+    st.builds(lambda u: {"Upsample": {"scale_factor": u}}, st.integers(2, 3)),
+    st.builds(lambda u: {"Upsample": {"scale_factor": u, "mode": "bilinear"}}, st.integers(2, 3)),
+)  # fmt: skip
+
+
+def network(layers: list[object], size: int) -> Graph | None:
+    """The graph, or None where the steps do not fit the size."""
+    try:
+        return parse(f"input: [2, {size}, {size}]\nlayers: {flow(layers)}\n", "net.yaml").graph()
+    except archcalc.ArchcalcError:
+        return None
+
+
+def reached(graph: Graph, row: int) -> list[int]:
+    """The rows of the input that move output ``row``: where the gradient is not zero, all weights being positive."""
+    run = modules(graph)
+    for call in run:
+        if isinstance(call, nn.Module):
+            for parameter in call.parameters():
+                nn.init.constant_(parameter, 0.5)
+    image = torch.ones(graph.nodes[0].output, dtype=torch.float64, requires_grad=True)
+    for call in run:
+        if call is not None:
+            call.double()
+    output = forward(graph, run, [image])[-1]
+    output[0, :, row].sum().backward()
+    assert image.grad is not None
+    return torch.nonzero(image.grad.abs().sum(dim=(0, 1, 3))).flatten().tolist()
+
+
+@given(st.lists(steps, min_size=1, max_size=4))
+def test_a_gradient_reaches_the_whole_field_and_no_further(layers: list[object]) -> None:
+    graph = network(layers, 40)
+    if graph is None:
+        return
+    found = receptive_fields(graph)[-1][0]
+    assert found.jump is not None
+    start, end, jump = found.views[0].start, found.views[0].end, found.views[0].jump
+    inside = [row for row in range(found.size) if start + row * jump >= 0 and end + row * jump < 40]
+    for row in {inside[0], inside[-1]} if inside else ():
+        rows = reached(graph, row)
+        assert (rows[0], rows[-1]) == (start + row * jump, end + row * jump)
+        assert len(rows) <= found.receptive_field == rows[-1] - rows[0] + 1
+
+
+@given(st.lists(steps, max_size=2), upward, st.lists(steps, max_size=1))
+def test_upsampling_between_pixels_is_right_to_less_than_one(before: list[object], up: object, after: list[object]) -> None:
+    graph = network([*before, up, *after], 24)
+    if graph is None:
+        return
+    found = receptive_fields(graph)[-1][0]
+    assert len(found.views) == 1
+    start, end, jump = found.views[0].start, found.views[0].end, found.views[0].jump
+    step = receptive_fields(graph)[len(before)][0].jump or 1  # an output between two pixels may see either
+    inside = [row for row in range(found.size) if start + row * jump - step >= 0 and end + row * jump + step < 24]
+    for row in inside[:: max(1, len(inside) // 4)]:
+        rows = reached(graph, row)
+        assert floor(start + row * jump) - step < rows[0] < ceil(start + row * jump) + step
+        assert floor(end + row * jump) - step < rows[-1] < ceil(end + row * jump) + step
