@@ -81,6 +81,7 @@ CODES: dict[str, str] = {
     "E206": "no such dtype",
     "E207": "a batch that is no count",
     "E208": "no such rules",
+    "E209": "no such counting convention",
     "E210": "no such layer",
     "E211": "several layers of this name",
     "E212": "two nodes of one name",
@@ -97,8 +98,11 @@ CODES: dict[str, str] = {
     "E228": "too many models to compare",
     "E229": "no such schema",
     "E230": "a figure that cannot be read",
+    "E231": "a quantity that has no total",
     "E240": "a claim's arithmetic that cannot be read",
     "E241": "a page that cannot be read",
+    "E242": "the head of a page that cannot be read",
+    "E243": "a page about a model that is not there",
 }
 
 MOST_COMPARED = 1_000  # names that a misspelt one is held against

@@ -44,6 +44,8 @@ def scaled(i: int, u: float) -> int:
 
 def ratio(a: "int | Fraction", b: int) -> "int | Fraction":
     """Return ``a / b``, a fraction only where it has to be one."""
+    if not isinstance(a, int):
+        return a / b
     if a % b == 0:
         return a // b
     from fractions import Fraction  # deferred: it is slow to import, and few networks stand between pixels
@@ -131,15 +133,18 @@ def formula(function: Callable[..., int]) -> Callable[..., int]:
     return call
 
 
-def _between(result: Any, formula: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+def _between(result: Any, formula: Callable[..., Any], values: Mapping[str, Any]) -> int:
     """Return a result that was reckoned with fractions: a whole one as an int, one under explanation with its formula."""
-    if not any(is_traced(value) for value in values.values()):
-        return int(result) if result.denominator == 1 else result
-    if result.denominator == 1:
-        return Derived(int(result), formula, values)
-    number: Any = traced_fraction()(result)
-    number.formula, number.values = formula, values
-    return number
+    number: Any = result
+    if any(is_traced(value) for value in values.values()):
+        if result.denominator == 1:
+            return Derived(int(result), formula, values)
+        number = traced_fraction()(result)
+        number.formula, number.values = formula, values
+    elif result.denominator == 1:
+        number = int(result)
+    whole: int = number  # or a fraction, which only the receptive field's formulas give
+    return whole
 
 
 def text(formula: Callable[..., int], values: Mapping[str, Any] | None = None) -> str:
@@ -183,11 +188,15 @@ def named(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _returned(formula: Callable[..., int]) -> "ast.expr":
     """Return the expression after ``return`` in the formula's own source."""
     import ast
-    import inspect
+    import linecache
     import textwrap
 
-    function = inspect.unwrap(formula)
-    definition = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    function: Any = getattr(formula, "__wrapped__", formula)
+    code = function.__code__
+    # The lines from the definition to the end of its last instruction: inspect would find them too, but takes longer to import.
+    last = max(end for _, end, _, _ in code.co_positions() if end)
+    lines = linecache.getlines(code.co_filename, function.__globals__)[code.co_firstlineno - 1 : last]
+    definition = ast.parse(textwrap.dedent("".join(lines))).body[0]
     assert isinstance(definition, ast.FunctionDef)
     last = definition.body[-1]
     assert isinstance(last, ast.Return) and last.value is not None, f"{function.__name__} must end in one return"

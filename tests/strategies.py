@@ -3,6 +3,8 @@
 A network is drawn together with the shape that it has so far, so that a step is only drawn where it can stand.
 """
 
+# ruff: noqa: E501 (one operator's arguments in one row)
+
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,7 +12,20 @@ from hypothesis import strategies as st
 Draw = Any
 Shape = tuple[int, ...]  # channels, and height and width until they are flattened
 
-ACTIVATIONS = ["ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Hardswish", "Hardsigmoid", "Sigmoid", "Tanh", "ScaledTanh"]
+ACTIVATIONS = [
+    "ReLU",
+    "ReLU6",
+    "LeakyReLU",
+    "PReLU",
+    "ELU",
+    "GELU",
+    "SiLU",
+    "Hardswish",
+    "Hardsigmoid",
+    "Sigmoid",
+    "Tanh",
+    "ScaledTanh",
+]
 IN_PLACE = ["ReLU", "ReLU6", "LeakyReLU", "ELU", "SiLU", "Hardswish", "Hardsigmoid"]
 
 
@@ -34,7 +49,9 @@ def convolutions(draw: Draw, x: Shape) -> tuple[dict[str, Any], Shape]:
     """A convolution with every argument that it has, and its output; ``same`` only where the step after it can be drawn."""
     groups = draw(divisors(x[0]))
     kernel, stride, dilation = (draw(st.tuples(st.integers(1, most), st.integers(1, most))) for most in (4, 3, 2))
-    padding: Any = draw(st.one_of(st.just("same"), st.integers(0, 3), st.lists(st.integers(0, 3), min_size=2, max_size=2), four_sides))
+    padding: Any = draw(
+        st.one_of(st.just("same"), st.integers(0, 3), st.lists(st.integers(0, 3), min_size=2, max_size=2), four_sides)
+    )
     arguments = {
         "out_channels": groups * draw(st.integers(1, 3)),
         "kernel_size": list(kernel),
@@ -75,7 +92,14 @@ def transposed(draw: Draw, x: Shape) -> tuple[dict[str, Any], Shape]:
     padding = draw(st.integers(0, (kernel - 1) // 2))
     extra = draw(st.integers(0, stride - 1))
     out = groups * draw(st.integers(1, 3))
-    arguments = {"out_channels": out, "kernel_size": kernel, "stride": stride, "padding": padding, "output_padding": extra, "groups": groups}
+    arguments = {
+        "out_channels": out,
+        "kernel_size": kernel,
+        "stride": stride,
+        "padding": padding,
+        "output_padding": extra,
+        "groups": groups,
+    }
     sizes = [(i - 1) * stride + kernel - 2 * padding + extra for i in x[1:]]
     if max(sizes) > 40:
         return draw(convolutions(x))
@@ -101,8 +125,14 @@ def pools(draw: Draw, x: Shape) -> tuple[dict[str, Any], Shape]:
 def normalisations(draw: Draw, x: Shape) -> dict[str, Any] | str:
     return draw(
         st.one_of(
-            st.builds(lambda affine, track: {"BatchNorm2d": {"affine": affine, "track_running_stats": track}}, st.booleans(), st.booleans()),
-            st.builds(lambda groups, affine: {"GroupNorm": {"num_groups": groups, "affine": affine}}, divisors(x[0]), st.booleans()),
+            st.builds(
+                lambda affine, track: {"BatchNorm2d": {"affine": affine, "track_running_stats": track}},
+                st.booleans(),
+                st.booleans(),
+            ),
+            st.builds(
+                lambda groups, affine: {"GroupNorm": {"num_groups": groups, "affine": affine}}, divisors(x[0]), st.booleans()
+            ),
             st.just("LayerNorm"),
             st.builds(lambda size: {"LocalResponseNorm": {"size": size}}, st.integers(1, 5)),
         )
@@ -138,7 +168,9 @@ def kept_sizes(draw: Draw, x: Shape, depth: int) -> tuple[list[Any], Shape]:
         if kind == "conv":
             out = draw(st.integers(1, 6))
             kernel = draw(st.sampled_from([1, 3]))
-            steps.append({"Conv2d": {"out_channels": out, "kernel_size": kernel, "padding": kernel // 2, "bias": draw(st.booleans())}})
+            steps.append(
+                {"Conv2d": {"out_channels": out, "kernel_size": kernel, "padding": kernel // 2, "bias": draw(st.booleans())}}
+            )
             x = (out, *x[1:])
         elif kind == "norm":
             steps.append(draw(normalisations(x)))
@@ -155,7 +187,9 @@ def kept_sizes(draw: Draw, x: Shape, depth: int) -> tuple[list[Any], Shape]:
 @st.composite
 def stages(draw: Draw, x: Shape, depth: int) -> tuple[list[Any], Shape]:
     """A few steps from ``x``, of any kind."""
-    kind = draw(st.sampled_from(["conv", "transposed", "pool", "plain", "merge", "resample", "shuffle", "pad", "in place", "adaptive"]))
+    kind = draw(
+        st.sampled_from(["conv", "transposed", "pool", "plain", "merge", "resample", "shuffle", "pad", "in place", "adaptive"])
+    )
     if kind == "conv":
         step, x = draw(convolutions(x))
     elif kind == "transposed":

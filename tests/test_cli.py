@@ -10,10 +10,10 @@ import pytest
 
 import archcalc.cli
 from archcalc.analysis import DTYPE_BYTES
-from archcalc.cli import options, summary
+from archcalc.analysis.conventions import CONVENTIONS
+from archcalc.cli import options
 from archcalc.render.formats import FORMATS
 from archcalc.render.progress import progress
-from archcalc.render.summary import CONVENTIONS
 
 KOREAN = str(Path(__file__).parent / "data" / "korean.yaml")
 
@@ -55,7 +55,7 @@ def test_literal_choices_are_those_of_the_floors_below() -> None:
     assert set(options.DTYPES) == set(DTYPE_BYTES)
     assert tuple(FORMATS) == options.FORMATS
     assert set(options.SUFFIXES.values()) == set(FORMATS)
-    assert set(summary.COUNTS) == set(CONVENTIONS)
+    assert set(options.COUNTS) == {*CONVENTIONS, "all"}
 
 
 REFUSED = [  # arguments, what stands in the error, the way out

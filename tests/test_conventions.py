@@ -1,8 +1,8 @@
-"""The counting conventions: complete, right to the last digit against totals that the tools printed, and against the tools themselves."""
+"""The counting conventions: complete, and right to the last digit against printed totals and against the tools themselves."""
 
-import importlib
 import json
 import operator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from archcalc.spec.zoo import index
 from tests import oracle
 from tests.counting_tools import TOOLS, Whole, total
 from tests.op_cases import CASES, Case, ops
-from tests.torch_modules import in_turn, module
+from tests.torch_modules import Function, in_turn, module
 
 DATA = Path(__file__).parent / "data"
 TOTALS = json.loads((DATA / "tool_totals.json").read_text(encoding="utf-8"))["totals"]
@@ -144,7 +144,7 @@ def test_a_total_says_what_the_tool_does_not_know(model, name, operators):
 
 
 SLIPS = [
-    ("resnet50", "ptflops", "counted twice"),
+    ("resnet50", "ptflops", "count twice"),
     ("resnet50", "thop", "BatchNorm counts 4"),
     ("resnet50", "torchinfo", "once for each image"),
     ("tests/data/lenet5_full_c3.yaml", "calflops", "a linear layer's does not"),
@@ -198,6 +198,86 @@ def test_an_unknown_convention_is_an_error_with_a_way_out():
     assert "fvcore" in caught.value.help
 
 
+def test_every_count_on_a_screen(run, golden):
+    golden(run("summary", "resnet50", "--count", "all").out, "count-all.txt")
+    golden(run("compare", "alexnet", "lenet5", "--count", "all").out, "count-all-of-two.txt")
+
+
+def test_a_summary_under_a_convention_has_its_total_and_says_what_is_not_in_it(run):
+    told = json.loads(run("summary", "resnet50", "--count", "thop", "--format", "json").out)
+    assert told["count"] == "thop"
+    assert told["totals"]["counted"] == TOTALS["resnet50"]["thop"]
+    assert told["unsupported"] == {"Add": 16}
+    text = run("summary", "resnet50", "--count", "thop").out
+    assert "counted as thop (thop 0.1.1.post2209072238, 2026-11): 4,133,742,592" in text
+    assert "thop does not know 16 Add: not in its total" in text
+    assert "slip of thop, counted as it does: BatchNorm counts 4" in text
+
+
+def test_a_comparison_under_a_convention_has_its_totals_and_says_what_is_not_in_them(run):
+    told = json.loads(run("compare", "alexnet", "vgg16", "--count", "fvcore", "--format", "json").out)
+    (counted,) = (total for total in told["totals"] if total["quantity"] == "counted")
+    assert told["count"] == "fvcore"
+    assert counted["values"] == [TOTALS["alexnet"]["fvcore"], TOTALS["vgg16"]["fvcore"]]
+    assert told["unsupported"] == [{"LocalResponseNorm": 2, "MaxPool2d": 3}, {"MaxPool2d": 5}]
+    text = " ".join(run("compare", "alexnet", "vgg16", "--count", "fvcore").out.split())
+    assert "A 1,135,256,096, B 15,470,289,408" in text
+    assert "A: 2 LocalResponseNorm, 3 MaxPool2d; B: 5 MaxPool2d" in text
+
+
+def test_all_conventions_stand_in_the_json_with_their_ledgers(run):
+    rows = json.loads(run("summary", "vgg16", "--count", "all", "--format", "json").out)["counts"]
+    totals = {row["convention"]: row["total"] for row in rows}
+    assert list(totals) == list(CONVENTIONS)
+    for row in rows:
+        assert totals[row["against"]] + sum(line["amount"] for line in row["differences"]) == row["total"]
+
+
+CONVENTIONS_HEAD = """\
+# Counting conventions
+
+`--count NAME` counts a network as a tool does, to the tool's last digit, and says which layers the tool does not know and what it
+miscounts; `--count all` shows every convention with what takes its total from `macs` or `torch`. Networks are counted in evaluation
+mode, their activations and poolings modules of torch.nn, their residual additions written `x + y`.
+
+A rule is a sum of terms; `/n` is for one image of the batch. A dash stands for operators that the tool passes over or warns about.
+`pytest -m slow tests/test_conventions.py` asks every tool that is installed, operator by operator and network by network.
+
+## Terms
+
+"""
+
+
+def conventions_page() -> str:
+    """docs/conventions.md as the data has it."""
+    lines = [f"- `{name}`: {term.__doc__}" for name, term in TERMS.items()]
+    for name, convention in CONVENTIONS.items():
+        tool = " ".join(filter(None, (convention.tool, convention.version)))
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            f"{tool}, checked {convention.checked}: {convention.sentence}.",
+            "",
+            "| operators | rule |",
+            "|---|---|",
+        ]
+        lines += [f"| {operators.replace(' ', ', ')} | {shown(rule)} |" for operators, rule in convention.rules.items()]
+        lines += ["", *(f"- slip: {sentence}" for sentence in dict.fromkeys(slip.sentence for slip in convention.slips))]
+    return CONVENTIONS_HEAD + "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def shown(rule) -> str:
+    if isinstance(rule, dict):
+        return ", ".join(f"{mode} {shown(one)}" for mode, one in rule.items())
+    return "-" if rule is None else f"`{rule}`" if isinstance(rule, str) else str(rule)
+
+
+def test_the_page_of_conventions_is_what_the_data_says():
+    told = (DATA.parents[1] / "docs" / "conventions.md").read_text(encoding="utf-8")
+    assert told == conventions_page(), "docs/conventions.md is written by: python -m tests.test_conventions"
+
+
 # From here on the tools are asked. They are no dependencies: what is not installed is skipped.
 WRITTEN_OTHERWISE = {
     # The tool's total depends on how these are written in torch, and the modules of the tests write them as torch does itself.
@@ -214,8 +294,9 @@ AS_OPERATORS = {ops.Add: operator.add, ops.Multiply: operator.mul}
 
 
 def installed(name: str) -> None:
+    reason = f"{CONVENTIONS[name].tool} {CONVENTIONS[name].version} is not installed"
     for needed in TOOLS[name][0]:
-        pytest.importorskip(needed, reason=f"{CONVENTIONS[name].tool} {CONVENTIONS[name].version} is not installed", exc_type=ImportError)
+        pytest.importorskip(needed, reason=reason, exc_type=ImportError)
 
 
 @pytest.mark.slow
@@ -237,7 +318,7 @@ def test_an_operator_counts_what_the_installed_tool_says(case, name):
 
 
 def written_out(network: nn.Module) -> nn.Module:
-    """The network of torch's own classes, which some tools know by name alone, with paddings and sizes in numbers as a spec has them."""
+    """The network in torch's own classes, which some tools know by name alone, its paddings in numbers, as a spec has them."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, oracle.PaddedConv2d):
@@ -248,8 +329,8 @@ def written_out(network: nn.Module) -> nn.Module:
                 setattr(parent, name, nn.Sequential(nn.ZeroPad2d(child.border), plain))
             elif getattr(child, "padding", None) == "same":
                 child.padding = tuple(k // 2 for k in child.kernel_size)
-            elif isinstance(child, nn.Upsample) and isinstance(child.size, int):
-                child.size = (child.size, child.size)
+            elif isinstance(child, nn.Upsample) and child.size:  # the specs say Resize, which is torch's function
+                setattr(parent, name, Function(partial(nn.functional.interpolate, size=(child.size,) * 2, mode=child.mode)))
     return network
 
 
@@ -279,3 +360,7 @@ def test_a_network_counts_what_the_installed_tool_says(model, name):
 @pytest.mark.parametrize("case", [case for case in CASES if type(case.op).__name__ in ("Conv2d", "Linear", "BatchNorm2d")], ids=str)
 def test_the_tools_that_the_suite_has_agree_operator_by_operator(case, name):
     test_an_operator_counts_what_the_installed_tool_says(case, name)
+
+
+if __name__ == "__main__":
+    (DATA.parents[1] / "docs" / "conventions.md").write_text(conventions_page(), encoding="utf-8")

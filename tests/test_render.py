@@ -41,7 +41,7 @@ def result(model: str, **options: object) -> Result:
 
 def test_json_is_what_the_contract_says() -> None:
     told = json.loads(FORMATS["json"](result("lenet5_modern"), PIPE))
-    assert list(told) == ["schema", "model", "variant", "title", "input", "dtype", "count", "layers", "totals"]
+    assert list(told) == ["schema", "model", "variant", "title", "input", "dtype", "count", "layers", "totals", "unsupported", "slips"]
     assert told["schema"] == "archcalc.summary/1"
     assert told["input"] == [1, 1, 28, 28]
     contract = """name op inputs input_shapes output_shape params buffers macs flops output_bytes saved_bytes receptive_field

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from functools import cache
 
 import msgspec
 
@@ -14,7 +13,19 @@ from archcalc.graph import Graph, Node
 from archcalc.ops.norm import BatchNorm1d, BatchNorm2d
 from archcalc.ops.rearrange import Dropout, Identity
 
-__all__ = ["CONVENTIONS", "KINDS", "Convention", "Count", "Difference", "Ledger", "convention", "count", "layer_counts", "ledger", "ledgers"]
+__all__ = [
+    "CONVENTIONS",
+    "KINDS",
+    "Convention",
+    "Count",
+    "Difference",
+    "Ledger",
+    "convention",
+    "count",
+    "layer_counts",
+    "ledger",
+    "ledgers",
+]
 
 # The lines of a ledger, in the order in which they are printed.
 KINDS: dict[str, str] = {
@@ -41,8 +52,8 @@ BIAS = " bias"  # behind a kind: the line of its biases
 class Count(msgspec.Struct, frozen=True):
     """A network under one convention. ``by_kind`` sums up to ``total``.
 
-    ``unsupported`` says of how many layers of which operators the tool knows nothing: they add nothing to its total, which is as the tool
-    prints it. ``slips`` are sentences on what the tool miscounts in this network.
+    ``unsupported`` says of how many layers of which operators the tool knows nothing: they add nothing to its total, which is what
+    it prints. ``slips`` are sentences on what the tool miscounts in this network.
     """
 
     convention: str
@@ -71,7 +82,7 @@ def convention(name: str) -> Convention:
     """Return the convention of this name. Raises UsageError if there is none."""
     if name not in CONVENTIONS:
         way_out = did_you_mean(name, list(CONVENTIONS)) or f"one of {', '.join(CONVENTIONS)}"
-        raise UsageError("E207", f"there is no counting convention {name}", help=way_out)
+        raise UsageError("E209", f"there is no counting convention {name}", help=way_out)
     return CONVENTIONS[name]
 
 
@@ -149,7 +160,7 @@ def _amounts(chosen: Convention, operator: str, site: Site) -> dict[str, int] | 
 Summands = tuple[Summand, ...] | None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rules(name: str) -> dict[str, Summands | dict[str, Summands]]:
     """Return the rule of each operator as summands: none of them for a stated zero, None where the tool does not know it."""
     return {

@@ -1,9 +1,9 @@
 """The counting conventions, as data: for every operator the sum that a tool counts, or that the tool does not know it.
 
 Read from the tools' sources and held against what the tools print (see tests/test_conventions.py). A rule is a sum of terms,
-``2*macs + bias``; ``/n`` is for one image of the batch; 0 is a zero that the tool means; UNKNOWN is an operator that the tool passes over
-or warns about, so that its total says nothing of it. The terms are explained in conventions_terms.py. Networks are in evaluation mode,
-their activations and poolings modules of torch.nn, their residual additions written ``x + y``.
+``2*macs + bias``; ``/n`` is for one image of the batch; 0 is a zero that the tool means; UNKNOWN is an operator that the tool
+passes over or warns about, so that its total says nothing of it. The terms are explained in conventions_terms.py. Networks are in
+evaluation mode, their activations and poolings modules of torch.nn, their residual additions written ``x + y``.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class Slip(NamedTuple):
 
 
 class Convention(NamedTuple):
-    """How one tool counts. ``multiply_add`` is what it calls one multiply-accumulate; ``rules`` are keyed by operators, apart by spaces."""
+    """How one tool counts: what it calls one ``multiply_add``, and its ``rules`` by operators, which stand apart by spaces."""
 
     name: str
     tool: str
@@ -59,8 +59,15 @@ def same(op: Any) -> bool:
     return bool(op.padding == "same")
 
 
+def fractional(op: Any) -> bool:
+    """Whether an upsampling has a scale factor that is no whole number."""
+    return any(factor % 1 for factor in op.scale_factor or ())
+
+
 PADDING_SAME = Slip(CONVS, "a module that itself says padding='same' is not counted; the same padding in numbers is", same)
-OUTPUT_GRID = Slip("ConvTranspose2d", "transposed convolutions are reckoned on the output grid, stride times too much along each axis")
+OUTPUT_GRID = Slip(
+    "ConvTranspose2d", "transposed convolutions are reckoned on the output grid, stride times too much along each axis"
+)
 BORROWED_SLIPS = (
     Slip(f"{CONVS} Linear", "a convolution's bias counts, a linear layer's does not", lambda op: bool(op.bias)),
     Slip("ReLU6 Sigmoid Tanh", "ReLU6, Sigmoid and Tanh count nothing, where ReLU counts its elements"),
@@ -127,13 +134,16 @@ _ALL = (
             **MOVES,
         },
         (
-            Slip(f"ReLU PReLU ELU GELU {POOLS} {ADAPTIVE_POOLS} Upsample", "counted twice: as a module and again as the function in it"),
+            Slip(
+                f"ReLU PReLU ELU GELU {POOLS} {ADAPTIVE_POOLS} Upsample",
+                "activations, pools and upsamplings count twice: as a module and again as the function in it",
+            ),
             Slip(
                 f"ReLU PReLU ELU GELU SiLU Softmax LocalResponseNorm {POOLS} {ADAPTIVE_POOLS} {RESAMPLINGS}",
                 "modules are counted for one image, functions for the whole batch",
             ),
             Slip("Upsample", "the module is counted for one image and divided by the batch once more"),
-            Slip("Upsample", "fractions of scale factors are cut off", lambda op: any(factor % 1 for factor in op.scale_factor or ())),
+            Slip("Upsample", "fractions of scale factors are cut off", fractional),
         ),
     ),
     Convention(
@@ -254,12 +264,12 @@ _ALL = (
             Slip("ConvTranspose2d", "reckoned on the output grid, with input and output channels exchanged"),
             Slip("LayerNorm", "the root is counted for every row of the first normalised dimension alone"),
             Slip("Tanh", "Tanh counts 76 for each element, twice its 38"),
-            Slip("LocalResponseNorm", "torch exports it as nodes that the tool stops at; counted is the node that ONNX has for it"),
+            Slip("LocalResponseNorm", "LocalResponseNorm counts as ONNX's own node; torch exports others, at which the tool stops"),
         ),
     ),
     Convention(
         "netscope", "netscope (dgschwend), macc", "8ae36d8 (read, not run)", CHECKED, 1,
-        "the macc column; comparisons, additions, divisions and exponentials have columns of their own",
+        "the macc column: products and BatchNorm's scale, a layer in Caffe; no comparisons, additions, divisions, exponentials",
         {
             "Conv2d Linear": "macs",
             "ConvTranspose2d": "output_grid_strided",
@@ -271,8 +281,7 @@ _ALL = (
             **MOVES,
         },
         (
-            Slip(BATCH_NORMS, "what a BatchNorm's learned scale counts is Caffe's Scale layer, one macc for each element", lambda op: op.affine),
-            Slip("ConvTranspose2d", "k/s kernel elements for each output along an axis, some too many at the edges; groups are forgotten"),
+            Slip("ConvTranspose2d", "each output counts k/s kernel elements along an axis, fewer at no edge; groups are forgotten"),
         ),
     ),
     Convention(

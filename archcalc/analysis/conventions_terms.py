@@ -3,6 +3,9 @@
 A few terms reproduce a tool's slip; their sentence says what they are, and the conventions that use them mark the slip.
 """
 
+# mypy: disable-error-code="no-any-return"
+# A term asks for the arguments of the operators that it is used with, and the tests see to it that they are those.
+
 from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
@@ -18,7 +21,7 @@ class Site(NamedTuple):
     ``folded`` tells a convolution and the BatchNorm behind it that an exporter writes as one layer.
     """
 
-    op: Any  # an Op; a term asks it only for the arguments of the operators that it is used with
+    op: Any
     x: Shape
     y: Shape
     folded: bool = False
@@ -26,14 +29,12 @@ class Site(NamedTuple):
 
 def macs(site: Site) -> int:
     """Multiply-accumulates of a convolution or linear layer."""
-    count: int = site.op.macs(site.x, site.y)
-    return count
+    return site.op.macs(site.x, site.y)
 
 
 def elementwise(site: Site) -> int:
     """Every operation besides the multiply-accumulates."""
-    count: int = site.op.elementwise(site.x, site.y)
-    return count
+    return site.op.elementwise(site.x, site.y)
 
 
 def bias(site: Site) -> int:
@@ -84,8 +85,7 @@ def untracked(site: Site) -> int:
 
 def params(site: Site) -> int:
     """Learned parameters, once for each image."""
-    count: int = site.x.n * site.op.params(site.x)
-    return count
+    return site.x.n * site.op.params(site.x)
 
 
 def window(site: Site) -> int:
@@ -94,10 +94,9 @@ def window(site: Site) -> int:
 
 
 def pooled(site: Site) -> int:
-    """Elements that a pooling slides over: of the input, or of the padded copy that takes its place where PyTorch cannot pad so itself."""
+    """Elements that a pooling slides over: of the input, or of a padded copy of it where PyTorch cannot pad so by itself."""
     first, *_ = site.op.kept(site.x, site.y, "cuda")
-    count: int = first.elements
-    return count
+    return first.elements
 
 
 def whole_map(site: Site) -> int:
@@ -134,10 +133,11 @@ def padded(site: Site) -> int:
 
 def pairs(site: Site) -> int:
     """Operations on two tensors, one for each element of their result: the branches are joined one after the other."""
-    joined: list[int] = list(site.x[0])  # type: ignore[arg-type]  # a merge has a tuple of shapes
+    shapes: tuple[Shape, ...] = site.x  # type: ignore[assignment]  # of a merge
+    joined = list(shapes[0])
     work = 0
-    for branch in site.x[1:]:
-        joined = [max(sizes) for sizes in zip(joined, branch, strict=True)]  # type: ignore[arg-type]
+    for branch in shapes[1:]:
+        joined = [max(sizes) for sizes in zip(joined, branch, strict=True)]
         work += prod(joined)
     return work
 

@@ -6,8 +6,8 @@ that made them. Nothing is worked out a second way; a layer is asked only when a
 
 from collections.abc import Iterator
 from functools import cache
-from heapq import heapify, heappop
-from typing import TYPE_CHECKING, Any
+from heapq import heappop, heappush
+from typing import Any
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -15,17 +15,14 @@ from msgspec.structs import force_setattr
 from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.analysis.receptive import Field, Fields, View, fields_behind, receptive_fields
 from archcalc.analysis.written import Written
-from archcalc.formula import Derived, Given, Traced, formula, letters, named, prod, text, traced_fraction
+from archcalc.formula import Given, formula, letters, named, prod, text, traced_fraction
 from archcalc.graph import Graph, Node
-from archcalc.ops import Kept, Op
+from archcalc.ops import Op
 from archcalc.ops.base import kinds
 from archcalc.shape import Shape
 from archcalc.symbols import TENSOR_AXES, meaning
 
-if TYPE_CHECKING:
-    from fractions import Fraction
-
-Number = "int | float | Fraction"
+Number = int | float  # or a fraction, in the receptive fields of networks that upsample
 
 
 @formula
@@ -53,9 +50,15 @@ def all_kept(v: tuple[int, ...]) -> int:
 
 
 @formula
-def tensor_elements(x: Shape) -> int:
-    """Every number of a tensor."""
+def input_elements(x: Shape) -> int:
+    """Every number of the input."""
     return prod(x)
+
+
+@formula
+def output_elements(y: Shape) -> int:
+    """Every number of the output."""
+    return prod(y)
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -65,7 +68,7 @@ class Value(msgspec.Struct, frozen=True):
     """
 
     letter: str
-    number: Any
+    number: Number
     meaning: str
     source: str
     layer: str | None = None
@@ -83,7 +86,7 @@ class Derivation(msgspec.Struct, frozen=True):
     part: str
     letters: str
     numbers: str
-    result: Any
+    result: Number
     meaning: str
     values: tuple[Value, ...]
 
@@ -120,15 +123,20 @@ class Real(float):
     source: str
 
 
-class _Sizes(Shape):
+class _InputShape(Shape):
     """A shape whose count of elements can be explained."""
 
     @property
     def elements(self) -> int:
-        return tensor_elements(x=self)
+        return input_elements(x=self)
 
-    def with_axes(self, c: int, axes: tuple[int, ...]) -> "Shape":
-        return _Sizes((self[0], c, *axes))
+
+class _OutputShape(Shape):
+    """The same, for what an operator makes."""
+
+    @property
+    def elements(self) -> int:
+        return output_elements(y=self)
 
 
 class Tracer:
@@ -138,17 +146,20 @@ class Tracer:
         self.graph = graph
         self.written = written
         self.item_bytes = Given(DTYPE_BYTES[dtype], f"bytes of a {dtype} (--dtype)")
-        self._ops: dict[int, Op] = {}
+        self._ops: dict[tuple[Op, int | None], Op] = {}
         self._outputs: dict[int, Shape] = {}
         self._behind: dict[int, Fields] = {}
         self._plain: list[Fields] | None = None
         self.named: list[tuple[int, str, int]] = []  # numbers of earlier layers that values name, the latest layer first
+        self.told: set[tuple[int, str, int]] = set()
 
     def op(self, index: int) -> Op:
         """Return a node's operator with arguments that know where they were written."""
-        found = self._ops.get(index)
+        node = self.graph.nodes[index]
+        key = (node.op, node.line)  # repeated blocks have the same operators from the same lines
+        found = self._ops.get(key)
         if found is None:
-            found = self._ops[index] = self._traced(self.graph.nodes[index])
+            found = self._ops[key] = self._traced(node)
         return found
 
     def _traced(self, node: Node) -> Op:
@@ -176,7 +187,7 @@ class Tracer:
     def x(self, index: int) -> Any:
         """Return what a node's operator is asked about, every size linked to the layer that made it."""
         nodes, inputs = self.graph.nodes, self.graph.nodes[index].inputs
-        shapes = [_Sizes([_link(size, i, "output", axis) for axis, size in enumerate(nodes[i].output)]) for i in inputs]
+        shapes = [_InputShape([_link(size, i, "output", axis) for axis, size in enumerate(nodes[i].output)]) for i in inputs]
         return tuple(shapes) if nodes[index].op.merges else shapes[0]
 
     def y(self, index: int) -> Shape:
@@ -185,9 +196,9 @@ class Tracer:
         if found is None:
             node = self.graph.nodes[index]
             if node.inputs:
-                found = _Sizes(self.op(index).output(self.x(index)))
+                found = _OutputShape(self.op(index).output(self.x(index)))
             else:
-                found = _Sizes([Given(size, self.written.input(node, axis)) for axis, size in enumerate(node.output)])
+                found = _OutputShape([Given(size, self.written.input(node, axis)) for axis, size in enumerate(node.output)])
             self._outputs[index] = found
         return found
 
@@ -200,8 +211,9 @@ class Tracer:
                 incoming = [self._incoming(i) for i in node.inputs]
                 found = fields_behind(self.op(index), self.x(index), self.y(index), incoming)
             else:
-                start = View(Given(1, "a pixel sees itself"), Given(0, "the image begins at its edge"), Given(1, "pixels stand 1 apart"))
-                found = tuple([Field((start,), size) for size in self.y(index).axes])
+                itself, apart = Given(1, "a pixel sees itself"), Given(1, "pixels stand 1 apart")
+                edge = Given(0, "the image begins at its edge")
+                found = tuple([Field((View(itself, edge, apart),), size) for size in self.y(index).axes])
             self._behind[index] = found
         return found
 
@@ -250,8 +262,8 @@ class Tracer:
         layer = self.graph.nodes[index].name
         function = getattr(number, "formula", None)
         if function is None:
-            value = self.value(part, number, index, None)
-            return Derivation(layer, quantity, part, part, _shown(number), _bare(number), value.meaning, (value,))
+            value = self.value(_LETTERS.get(part.partition(",")[0], part), number, index, None)
+            return Derivation(layer, quantity, part, "", _shown(number), _bare(number), value.meaning, (value,))
         values = tuple([self.value(letter, one, index, function) for letter, one in named(number.values)])
         shown = text(function, number.values)
         meant = " ".join((function.__doc__ or "").split())
@@ -270,7 +282,7 @@ class Tracer:
             source = ""
             derivation = self.describe(made, index, "", letter)
         else:
-            self.named.append((-at, quantity, axis))
+            heappush(self.named, (-at, quantity, axis))
             return Value(letter, _bare(number), meaning(letter), f"{what(node, quantity, axis)} of {node.name}", node.name)
         if at != index and source.startswith("given: ") and self.graph.nodes[at].inputs:
             source += f" ({node.name})"
@@ -285,26 +297,29 @@ class Tracer:
             return self.written.argument(node, "table")
         if hasattr(node.op, "mode") and letter in ("k", "k_h", "k_w"):
             return self.written.argument(node, "mode")
+        if letter.startswith("p") and getattr(node.op, "padding", None) == "same":
+            return self.written.argument(node, "padding")
+        if letter in ("k", "s", "p", "u", "d"):
+            return f"where {name} has its windows"
         about = (type(node.op).__doc__ or "").split("\n")[0]
         return f"{name}: {about.split(';')[0].rstrip('.')}" if letter == "f" else f"rule of {name}"
 
     def trail(self, *, every: bool = False) -> Iterator[Derivation]:
-        """Yield, nearest first, how the numbers of earlier layers came about that were named since the last call, back to the input.
+        """Yield, nearest first, how the numbers of earlier layers that were named came about, back to the input.
 
-        Unless ``every`` is wanted, a layer that leaves a size as it was is passed by.
+        Each is told once. Unless ``every`` is wanted, a layer that leaves a number as it was is passed by.
         """
-        seen: set[tuple[int, str, int]] = set()
         while self.named:
-            heapify(self.named)
             place = heappop(self.named)
-            if place in seen:
+            if place in self.told:
                 continue
-            seen.add(place)
+            self.told.add(place)
             index, quantity, axis = -place[0], *place[1:]
             number = self.follow(_link(0, index, quantity, axis))
-            before = getattr(number, "values", {}).get("i")
-            if before == number and quantity == "output" and not every:
-                self.value("i", before, index, None)  # names the layer before
+            letter = _HANDED_ON[quantity]
+            before = getattr(number, "values", {}).get(letter)
+            if before == number and not every:
+                self.value(letter, before, index, None)  # names the layer before
                 continue
             yield self.describe(number, index, quantity, self.letter(index, quantity, axis))
 
@@ -312,13 +327,17 @@ class Tracer:
         """Return the letter of one of a node's numbers."""
         if quantity == "output":
             return TENSOR_AXES["y"][len(self.graph.nodes[index].output)].split("*")[axis]
-        return {"field": "r", "padding": "a", "jump": "j"}[quantity]
+        return _HANDED_ON[quantity]
+
+
+_HANDED_ON = {"output": "i", "field": "r", "padding": "a", "jump": "j"}  # the letter under which a formula takes in the same number
+_LETTERS = {"receptive field": "r", "jump": "j", "overhang": "a"}
 
 
 def what(node: Node, quantity: str, axis: int) -> str:
     """Return a number of a node in words: ``output height``, ``receptive field``."""
     if quantity == "output":
-        return "batch" if axis == 0 else meaning(TENSOR_AXES["y"][len(node.output)].split("*")[axis])
+        return "batch" if axis == 0 else meaning(TENSOR_AXES["y"][len(node.output)].split("*")[axis]).partition(" (")[0]
     return {"field": "receptive field", "padding": "overhang", "jump": "jump"}.get(quantity, quantity)
 
 

@@ -1,20 +1,21 @@
 """Explanations: every quantity of a layer, or of a whole network, with its arithmetic and where its numbers come from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages
-from archcalc.analysis.derive import Derivation, Tracer, all_kept, full_flops, kept_bytes, tensor_bytes
+from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages, analyse
+from archcalc.analysis.derive import Derivation, Number, Tracer, all_kept, full_flops, kept_bytes, tensor_bytes
 from archcalc.analysis.report import Report
+from archcalc.analysis.written import Written
 from archcalc.errors import UsageError
 from archcalc.formula import Given, text
 from archcalc.graph import Graph, Node
-from archcalc.ops import Op
+from archcalc.ops import Kept, Op
 from archcalc.ops.window import dilated, sides
-from archcalc.symbols import TENSOR_AXES, meaning
+from archcalc.symbols import AXES, TENSOR_AXES, meaning
 
 # Quantity -> its key among a report's numbers, and what zero means for an operator.
 QUANTITIES: dict[str, tuple[str, str]] = {
@@ -32,7 +33,7 @@ QUANTITIES: dict[str, tuple[str, str]] = {
 USUAL = ("output", "params", "macs", "flops", "activation", "saved", "receptive-field")
 USUAL_TOTALS = ("params", "macs", "flops", "activation", "saved")
 SUMMED = tuple(quantity for quantity in QUANTITIES if quantity not in ("output", "receptive-field"))
-NEAREST = 12  # earlier numbers that are told unless all are asked for
+NEAREST = 24  # earlier numbers that are told unless all are asked for
 
 
 class Border(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class Explanation(msgspec.Struct, frozen=True):
     quantity: str
     layer: str | None
     op: str
-    result: Any
+    result: Number | tuple[Number, ...] | None
     derivations: tuple[Derivation, ...] = ()
     borders: tuple[Border, ...] = ()
     trail: tuple[Derivation, ...] = ()
@@ -96,6 +97,7 @@ class Explainer:
         self.graph: Graph = tracer.graph
         self.item_bytes = DTYPE_BYTES[dtype]
         self.rules = rules
+        self._kept: tuple[Storages, list[list[Kept]]] | None = None
 
     def layer(self, name: str, quantity: str, *, trace: bool = False) -> Explanation:
         """Return how one quantity of one layer comes about. Raises UsageError if there is no such layer."""
@@ -103,7 +105,10 @@ class Explainer:
         index = self.graph.nodes.index(node)
         self.tracer.named.clear()
         parts, notes = self.answer(index, quantity)
-        derivations = tuple(self.tracer.describe(number, index, quantity, part) for part, number in parts if type(number) is not int)
+        traced = [
+            (part, number) for part, number in parts if type(number) is not int
+        ]  # a plain number is an operator's written zero
+        derivations = tuple(self.tracer.describe(number, index, quantity, part) for part, number in traced)
         trail = tuple(islice(self.tracer.trail(every=trace), None if trace else NEAREST))
         result = self.result(index, quantity, parts)
         if result == 0 and not derivations and QUANTITIES[quantity][1]:
@@ -145,30 +150,34 @@ class Explainer:
     def field(self, index: int) -> tuple[list[tuple[str, Any]], list[str]]:
         """Return receptive field, jump and overhang along each axis."""
         fields = self.tracer.fields(index)
-        parts = [
-            (letter, getattr(view, name))
-            for field in fields
-            for view in field.views
-            for letter, name in (("r", "field"), ("j", "jump"), ("a", "padding"))
-        ]
         if not fields:
             return [], ["nothing is claimed here: the input has no axes, or too many paths of different strides meet"]
-        notes = [] if all(field.aligned for field in fields) else ["the paths to this layer disagree in their strides or their centre"]
+        names = ("",) if len(fields) == 1 else tuple(f", {meaning(f'k{axis}').rpartition(' ')[2]}" for axis in AXES[len(fields)])
+        parts = [
+            (what + axis, getattr(view, name))
+            for axis, field in zip(names, fields, strict=True)
+            for view in field.views
+            for what, name in (("receptive field", "field"), ("jump", "jump"), ("overhang", "padding"))
+        ]
+        agree = all(field.aligned for field in fields)
+        notes = [] if agree else ["the paths to this layer disagree in their strides or their centre"]
         if any(len(field.views) > 1 for field in fields):
             notes.append("each path is told by itself; the receptive field is all that they see together")
         return parts, notes
 
     def saved(self, index: int) -> tuple[list[tuple[str, Any]], list[str]]:
         """Return the bytes that autograd keeps because of this layer."""
-        storages, first = self.kept_until(index)
+        storages, kept = self.kept()
         node = self.graph.nodes[index]
-        new = {tensor.what for tensor in first}
+        new = {tensor.what for tensor in kept[index]}
         op, x, y = self.tracer.op(index), self.tracer.x(index), self.tracer.y(index)
         sizes, notes = [], []
         for tensor in op.kept(x, y, self.rules):
             if tensor.what in new:
-                width = Given(tensor.item_bytes, f"the {tensor.what}: {tensor.item_bytes} bytes each") if tensor.item_bytes else None
-                sizes.append(kept_bytes(e=tensor.elements, w=width or self.tracer.item_bytes))
+                width = self.tracer.item_bytes
+                if tensor.item_bytes:
+                    width = Given(tensor.item_bytes, f"the {tensor.what} in a type of its own, whatever --dtype")
+                sizes.append(kept_bytes(e=tensor.elements, w=width))
                 notes.append(f"it keeps its {tensor.what}")
             elif not storages.learning[index]:
                 notes = ["no parameter up to here is trained: no gradient passes, and nothing is kept"]
@@ -184,25 +193,30 @@ class Explainer:
         found = storages.keeper.get(owner)
         return "needs no keeping: no gradient needs it" if found is None else f"{self.graph.nodes[found].name} keeps: counted there"
 
-    def kept_until(self, last: int) -> tuple[Storages, list[Any]]:
-        """Return the storages kept up to a node, and the tensors that it is the first to keep."""
-        storages, first = Storages(self.graph, self.item_bytes), []
+    def kept(self) -> tuple[Storages, list[list[Kept]]]:
+        """Return the storages that are kept, and for each node the tensors that it is the first to keep."""
+        if self._kept is not None:
+            return self._kept
+        storages = Storages(self.graph, self.item_bytes)
+        first: list[list[Kept]] = []
         costs: dict[Any, Cost] = {}
-        for index, node in enumerate(self.graph.nodes[: last + 1]):
+        for index, node in enumerate(self.graph.nodes):
+            first.append([])
             if node.inputs:
                 x = self.graph.x(node)
                 cost = costs.get((node.op, x))
                 if cost is None:
                     kept = node.op.kept(x, node.output, self.rules)
                     cost = costs[node.op, x] = Cost(node.op.params(x), 0, 0, 0, 0, 0, kept)
-                first = storages.first_kept(index, node, cost)
-        return storages, first
+                first[index] = storages.first_kept(index, node, cost)
+        self._kept = storages, first
+        return self._kept
 
     def total(self, report: Report, quantity: str) -> Explanation:
         """Return a total as the sum of what the layers add. Raises UsageError for a quantity that has no sum."""
         if quantity not in SUMMED:
             way_out = f"archcalc explain {self.graph.name} LAYER --quantity {quantity}"
-            raise UsageError("E233", f"{quantity} belongs to a layer and has no total", help=way_out)
+            raise UsageError("E231", f"{quantity} belongs to a layer and has no total", help=way_out)
         key = QUANTITIES[quantity][0]
         terms = [Term(row.name, getattr(row, key), "") for row in report.layers if getattr(row, key)]
         return Explanation(quantity, None, "", getattr(report.totals, key), terms=tuple(self.reckoned(terms, quantity)))
@@ -216,7 +230,8 @@ class Explainer:
             node = self.graph.nodes[position]
             key = (node.op, self.graph.x(node))
             if quantity == "saved":
-                numbers = str(term.result)  # which tensors count depends on the layers before
+                widths = [(tensor.elements, tensor.item_bytes or self.item_bytes) for tensor in self.kept()[1][position]]
+                numbers = " + ".join([text(kept_bytes, {"e": elements, "w": width}) for elements, width in widths])
             elif key in known:
                 numbers = known[key]
             else:
@@ -245,3 +260,24 @@ def _borders(op: Any, x: Any, y: Any) -> tuple[Border, ...]:
     names = [meaning(letter).removeprefix("input ") for letter in TENSOR_AXES["x"][len(x)].split("*")[2:]]
     found = zip(names, x.axes, kernel, dilation, stride, ends, y.axes, strict=True)
     return tuple(Border(name, i, k, d, s, start, end, o) for name, i, k, d, s, (start, end), o in found)
+
+
+def explain(
+    graph: Graph,
+    layer: str | None = None,
+    quantities: Sequence[str] = (),
+    *,
+    written: Written | None = None,
+    dtype: str = "float32",
+    trace: bool = False,
+) -> tuple[Explanation, ...]:
+    """Return the explanations of a layer's quantities, or of the totals; the main ones unless they are named.
+
+    ``written`` knows the spec, whose lines the numbers are followed to. ``trace`` follows them all the way back.
+    Raises UsageError if there is no such layer, or no such total.
+    """
+    explainer = Explainer(Tracer(graph, written or Written(graph), dtype), dtype)
+    if layer is not None:
+        return tuple(explainer.layer(layer, quantity, trace=trace) for quantity in quantities or USUAL)
+    report = analyse(graph, dtype=dtype)
+    return tuple(explainer.total(report, quantity) for quantity in quantities or USUAL_TOTALS)

@@ -13,8 +13,8 @@ Axes = tuple[int, ...]
 class Layer(msgspec.Struct, frozen=True):
     """The numbers of one layer. Counts are over the batch, except params, buffers, neurons and connections, which have none.
 
-    ``flops`` is every arithmetic operation, 2*macs and the element-wise work; ``saved_bytes`` is what autograd keeps because of this
-    layer in training (a storage that an earlier layer keeps already is not counted again).
+    ``flops`` is every arithmetic operation, 2*macs and the element-wise work; ``saved_bytes`` is what autograd keeps for this layer
+    in training (a storage that an earlier layer keeps already is not counted again).
     """
 
     name: str

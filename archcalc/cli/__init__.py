@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "summary": ("archcalc.cli.summary", "A row per layer: output, params, MACs, activation; totals."),
     "compare": ("archcalc.cli.compare", "Models side by side: which layers differ, and the totals."),
     "schema": ("archcalc.cli.schema", "JSON Schema of specs, and of what the commands print."),
+    "explain": ("archcalc.cli.explain", "The arithmetic behind the numbers, followed back to its sources."),
+    "why": ("archcalc.cli.why", "Which variant, option or way of counting gives a number."),
+    "verify": ("archcalc.cli.verify", "A page of hand calculations, judged claim by claim."),
+    "worksheet": ("archcalc.cli.worksheet", "Such a page for any model, worked out or to be filled in."),
     "completion": ("archcalc.cli.completion", "Shell completion with model and layer names."),
 }
 

@@ -2,7 +2,7 @@
 
 import click
 
-from archcalc.cli.options import Command, Output, Request, models_options, output_options
+from archcalc.cli.options import Command, Output, Request, count_option, counted, models_options, output_options
 from archcalc.errors import UsageError
 
 
@@ -13,19 +13,28 @@ from archcalc.errors import UsageError
     examples=(
         "archcalc compare alexnet alexnet_two_towers",
         "archcalc compare resnet50 resnet101 resnet152 --depth 1",
+        "archcalc compare resnet50 vgg16 --count all",
         "archcalc compare vgg16 mine.yaml --all --input 3x64x64 -o both.csv",
     ),
 )
 @models_options
 @click.option("--depth", metavar="N", type=click.IntRange(1), help="Fold layers into scopes, to paths of at most N names.")
 @click.option("--all", "every_row", is_flag=True, help="Show the rows that are equal too; JSON, CSV and TSV always have them.")
+@count_option
 @output_options
-def command(requests: tuple[Request, ...], depth: int | None, every_row: bool, output: Output) -> None:
+def command(requests: tuple[Request, ...], depth: int | None, every_row: bool, count: str, output: Output) -> None:
     """Load, compare, render."""
     from archcalc.analysis.compare import compare
     from archcalc.render.compare import comparison
 
     if len(requests) < 2:
         raise UsageError("E227", "compare needs two models or more", help=f"archcalc summary {requests[0].model} shows one")
-    found = compare([request.graph() for request in requests], dtype=requests[0].dtype, depth=depth)
-    output.write(comparison(found, every_row=every_row or output.format in ("csv", "tsv")))
+    graphs = [request.graph() for request in requests]
+    if count == "all":
+        from archcalc.render.counts import counts
+
+        output.write(counts(graphs))
+        return
+    found = compare(graphs, dtype=requests[0].dtype, depth=depth)
+    counts_of = [one for graph in graphs if (one := counted(graph, count))]
+    output.write(comparison(found, every_row=every_row or output.format in ("csv", "tsv"), counted=counts_of))

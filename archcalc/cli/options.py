@@ -58,7 +58,7 @@ class Request(NamedTuple):
 
         spec, named = read_spec(self.model)
         variant = spec.variant(self.variant or named)
-        settings = {name: _setting(name, text) for name, text in self.settings}
+        settings = {name: setting(name, text) for name, text in self.settings}
         inputs = {_input_name(name, list(variant.inputs)): sizes for name, sizes in self.inputs}
         return Loaded(spec, variant.name, spec.graph(variant.name, settings, inputs, self.batch))
 
@@ -87,7 +87,7 @@ class Output(NamedTuple):
         write(result, self.format, self.file, self.width)
 
 
-def _setting(name: str, text: str) -> Any:
+def setting(name: str, text: str) -> Any:
     """Return the value of ``--set name=text``, read as a spec would read it."""
     from archcalc.spec.source import read
     from archcalc.spec.values import read_value
@@ -126,7 +126,7 @@ def _read_inputs(context: click.Context, parameter: click.Parameter, texts: tupl
     return tuple(pairs)
 
 
-def _completed_by(name: str) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
+def completed_by(name: str) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
     """Return a completer that imports its work only when the shell asks."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
@@ -163,14 +163,14 @@ errors_option = click.option(
 )
 
 _SETTINGS = (
-    click.option("--variant", metavar="NAME", shell_complete=_completed_by("complete_variants"), help="A variant in the spec."),
+    click.option("--variant", metavar="NAME", shell_complete=completed_by("complete_variants"), help="A variant in the spec."),
     click.option(
         "--set",
         "settings",
         metavar="NAME=VALUE",
         multiple=True,
         callback=_read_settings,
-        shell_complete=_completed_by("complete_settings"),
+        shell_complete=completed_by("complete_settings"),
         help="Change a param that the spec declares; repeatable.",
     ),
     click.option(
@@ -184,9 +184,9 @@ _SETTINGS = (
     click.option("--batch", metavar="N", type=Whole(), default=1, help="Images in the batch."),
     click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Type of the activations."),
 )
-_MODEL = click.argument("model", metavar="MODEL", shell_complete=_completed_by("complete_models"))
+_MODEL = click.argument("model", metavar="MODEL", shell_complete=completed_by("complete_models"))
 _MODELS = click.argument(
-    "models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=_completed_by("complete_models")
+    "models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=completed_by("complete_models")
 )
 _OUTPUT = (
     click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),

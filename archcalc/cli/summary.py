@@ -35,4 +35,6 @@ def command(request: Request, depth: int | None, columns: str | None, count: str
 
     usual = EXACT_COLUMNS if output.format in ("csv", "tsv") else DEFAULT_COLUMNS
     keys = chosen_columns(columns, usual)
-    output.write(summary(spec.name, graph, analyse(graph, dtype=request.dtype), depth=depth, columns=keys, counted=counted(graph, count)))
+    output.write(
+        summary(spec.name, graph, analyse(graph, dtype=request.dtype), depth=depth, columns=keys, counted=counted(graph, count))
+    )

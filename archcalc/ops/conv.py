@@ -15,7 +15,7 @@ from archcalc.ops.fields import (
     TriplePadding,
     WholePair,
 )
-from archcalc.ops.window import dilated, padded_copy, sides, slide, windows
+from archcalc.ops.window import dilated, padded_copy, padded_elements, sides, slide, windows
 from archcalc.shape import Shape
 
 
@@ -53,6 +53,12 @@ def transposed_macs(x: Shape, k: tuple[int, ...], c_out: int, g: int) -> int:
 def transposed_count(i: int, k: int, s: int, p: int, p_out: int) -> int:
     """Output size of a transposed convolution along one axis (Dumoulin and Visin 2016, relationship 14)."""
     return (i - 1) * s + k - 2 * p + p_out
+
+
+@formula
+def transposed_taps(k: int, s: int) -> int:
+    """Inputs that one output of a transposed convolution sees along one axis, at most."""
+    return ceil_div(k, s)
 
 
 @formula
@@ -126,9 +132,8 @@ class _Conv(Op, frozen=True):
             return (Kept("padded input", copy) if copy else Kept("input", x.elements),)
         # The other modes always work on a copy; the derivative of two of them asks for the input's sizes by keeping all of it.
         ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
-        padded = x.with_axes(x.c, tuple(i + start + end for i, (start, end) in zip(x.axes, ends, strict=True)))
         input_too = () if self.padding_mode == "circular" else (Kept("input", x.elements),)
-        return (*input_too, Kept("padded input", padded.elements))
+        return (*input_too, Kept("padded input", padded_elements(x, ends)))
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -234,7 +239,7 @@ class ConvTranspose2d(Op, frozen=True):
 
         found = []
         for k, s, p in zip(dilated(self.kernel_size, self.dilation), self.stride, self.padding, strict=True):
-            taps = ceil_div(k, s)  # inputs that one output sees, at most
+            taps = transposed_taps(k, s)
             centre = Fraction(2 * p - (k - 1), 2 * s)  # of output 0, in input positions
             found.append(Window(k=taps, p=Fraction(taps - 1, 2) - centre, u=s))
         return tuple(found)

@@ -5,7 +5,7 @@ from archcalc.formula import formula, prod
 from archcalc.ops.base import WHOLE, Kept, Op, View, Window, need_rank
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, OptionalPair, Pair, PairPadding, Table
-from archcalc.ops.window import UNDILATED, padded_copy, slide, windows
+from archcalc.ops.window import UNDILATED, copied_elements, padded_copy, slide, windows
 from archcalc.shape import Shape
 
 
@@ -55,6 +55,12 @@ def centre_elements(c_in: int, c_out: int) -> int:
 def distance_work(y: Shape, c_in: int) -> int:
     """c_in differences, c_in squares, c_in - 1 additions."""
     return prod(y) * (3 * c_in - 1)
+
+
+@formula
+def differences(y: Shape, c_in: int) -> int:
+    """A difference for each input of each output."""
+    return prod(y) * c_in
 
 
 @formula
@@ -137,8 +143,8 @@ class ConnectedConv2d(Op, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         # Each output map is a convolution of its own over a copy of the maps that it sees.
         copies = (Shape((x.n, len(row), *x.axes)) for row in self.table)
-        padded = ((copy, padded_copy(copy, self.kernel_size, self.stride, self.padding)) for copy in copies)
-        return tuple(Kept(f"maps for output {number}", more or copy.elements) for number, (copy, more) in enumerate(padded))
+        sizes = (padded_copy(copy, self.kernel_size, self.stride, self.padding) or copied_elements(x=copy) for copy in copies)
+        return tuple(Kept(f"maps for output {number}", elements) for number, elements in enumerate(sizes))
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -182,7 +188,7 @@ class RBF(Op, frozen=True):
         return distance_work(y=y, c_in=x.c)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        return (Kept("differences", y.elements * x.c),)
+        return (Kept("differences", differences(y=y, c_in=x.c)),)
 
     def aliases(self, training: bool = True) -> bool:
         return False

@@ -93,7 +93,8 @@ class Multiply(_Merge, frozen=True):
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
         inputs = tuple(Kept(f"input {number}", shape.elements) for number, shape in enumerate(x))
         # Each product but the last is a factor of the next, and kept for that.
-        return (*inputs, *(Kept(f"product {number}", product.elements) for number, product in enumerate(products(x)[:-1], 1)))
+        between = [product_work(y=product) for product in products(x)[:-1]]
+        return (*inputs, *(Kept(f"product {number}", elements) for number, elements in enumerate(between, 1)))
 
 
 class Concat(_Merge, frozen=True):

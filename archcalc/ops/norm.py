@@ -4,8 +4,6 @@ Element-wise work is counted in evaluation mode: one for each operation on numbe
 l takes l - 1 additions and a division; what is fixed once training is over (the root of BatchNorm's running variance) is free.
 """
 
-from math import prod as elements
-
 from archcalc.errors import ShapeError
 from archcalc.formula import exact, formula, prod
 from archcalc.ops.base import Kept, Op, View, Weightless, need_rank, undivided
@@ -55,6 +53,12 @@ def row_count(y: Shape, row: tuple[int, ...]) -> int:
 def group_count(n: int, g: int) -> int:
     """Groups of channels in the batch, each normalised by itself."""
     return n * g
+
+
+@formula
+def padded_squares(e: int, c: int, k: int) -> int:
+    """The squares, and k - 1 channels of zeros around them."""
+    return exact(e, c) * (c + k - 1)
 
 
 @formula
@@ -159,7 +163,7 @@ class LayerNorm(_Norm, frozen=True):
         return norm_work(y=y, rows=rows, affine=self.elementwise_affine, bias=self.bias and self.elementwise_affine)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        rows = x.elements // elements(self._row(x))
+        rows = row_count(y=y, row=self._row(x))
         return (Kept("input", x.elements), Kept("mean", rows, STATISTIC_BYTES), Kept("deviation", rows, STATISTIC_BYTES))
 
 
@@ -186,7 +190,7 @@ class GroupNorm(_Norm, frozen=True):
         return norm_work(y=y, rows=group_count(n=x.n, g=self.num_groups), affine=self.affine, bias=self.affine)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        groups = x.n * self.num_groups
+        groups = group_count(n=x.n, g=self.num_groups)
         return (Kept("input", x.elements), Kept("mean", groups, STATISTIC_BYTES), Kept("deviation", groups, STATISTIC_BYTES))
 
 
@@ -211,7 +215,7 @@ class LocalResponseNorm(Weightless, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         # The squares are padded with size - 1 channels of zeros before they are averaged.
-        squares = x.elements // x.c * (x.c + self.size - 1)
+        squares = padded_squares(e=x.elements, c=x.c, k=self.size)
         return (Kept("input", x.elements), Kept("squares", squares), Kept("base", x.elements), Kept("denominator", x.elements))
 
     def aliases(self, training: bool = True) -> bool:

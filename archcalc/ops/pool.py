@@ -8,7 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula, gcd, prod
 from archcalc.ops.base import WHOLE, Kept, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Flag, OptionalCount, OptionalPair, OutputSizes, Pair, PairPadding
-from archcalc.ops.window import UNDILATED, UNPADDED, Sizes, dilated, sides, slide, windows
+from archcalc.ops.window import UNDILATED, UNPADDED, Sizes, dilated, padded_elements, sides, slide, windows
 from archcalc.shape import Shape
 
 INDEX_BYTES = 8  # where the largest stood, as int64
@@ -36,6 +36,18 @@ def adaptive_pixels(i: int, o: int) -> int:
 def adaptive_kernel(i: int, o: int) -> int:
     """The largest of the windows of an adaptive pooling; all are alike where i/o is whole."""
     return ceil_div(i + o - gcd(i, o), o)
+
+
+@formula
+def adaptive_stride(i: int, o: int) -> int:
+    """Windows stand i/o pixels apart: the upper number of that fraction."""
+    return exact(i, gcd(i, o))
+
+
+@formula
+def adaptive_factor(i: int, o: int) -> int:
+    """Windows stand i/o pixels apart: the lower number of that fraction."""
+    return exact(o, gcd(i, o))
 
 
 @formula
@@ -97,9 +109,7 @@ class _Pool(Weightless, frozen=True):
         ends = sides(self.padding, x.axes, dilated(self.kernel_size, dilation), self.steps)
         if all(start == end <= k // 2 for k, (start, end) in zip(self.kernel_size, ends, strict=True)):
             return Kept("input", x.elements)
-        return Kept(
-            "padded input", x.with_axes(x.c, tuple(i + start + end for i, (start, end) in zip(x.axes, ends, strict=True))).elements
-        )
+        return Kept("padded input", padded_elements(x, ends))
 
 
 class MaxPool2d(_Pool, frozen=True):
@@ -162,8 +172,7 @@ class _AdaptivePool(Weightless, frozen=True):
             return WHOLE
         found = []
         for i, o in zip(x.axes, axes, strict=True):
-            common = gcd(i, o)
-            found.append(Window(k=adaptive_kernel(i=i, o=o), s=exact(i, common), u=exact(o, common)))
+            found.append(Window(k=adaptive_kernel(i=i, o=o), s=adaptive_stride(i=i, o=o), u=adaptive_factor(i=i, o=o)))
         return tuple(found)
 
     def _pixels(self, x: Shape, y: Shape) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from archcalc.errors import ShapeError
 from archcalc.formula import formula, prod
 from archcalc.ops.base import Kept, View, Weightless, Window, dimension, need_rank, undivided
 from archcalc.ops.fields import Count, Flag, Index, PairSides, Ratio
-from archcalc.ops.window import sides, slide
+from archcalc.ops.window import padded_size, sides, slide
 from archcalc.shape import Shape
 
 MASK_BYTES = 1  # a bool
@@ -16,12 +16,6 @@ MASK_BYTES = 1  # a bool
 def flattened(x_image: tuple[int, ...]) -> int:
     """All that is flattened, in one row."""
     return prod(x_image)
-
-
-@formula
-def padded_size(i: int, p_start: int, p_end: int) -> int:
-    """Size of an axis with what is added to its ends."""
-    return i + p_start + p_end
 
 
 class _Rearrangement(Weightless, frozen=True):

@@ -1,10 +1,9 @@
 """The arithmetic of sliding windows, shared by convolution and pooling."""
 
-from math import prod
-from operator import add
+from collections.abc import Iterable
 
 from archcalc.errors import ShapeError
-from archcalc.formula import ceil_div, formula
+from archcalc.formula import ceil_div, formula, prod
 from archcalc.ops.base import Window
 from archcalc.shape import Shape
 
@@ -45,6 +44,42 @@ def same_padding(i: int, k: int, s: int, o: int) -> int:
     return max((o - 1) * s + k - i, 0)
 
 
+@formula
+def same_before(p_both: int) -> int:
+    """Half of what ``same`` adds stands before the first pixel."""
+    return p_both // 2
+
+
+@formula
+def same_after(p_both: int) -> int:
+    """The other half, and the odd one, stand after the last pixel."""
+    return p_both - p_both // 2
+
+
+@formula
+def padded_size(i: int, p_start: int, p_end: int) -> int:
+    """Size of an axis with what is added to its ends."""
+    return i + p_start + p_end
+
+
+@formula
+def more_before(p_start: int, p_end: int) -> int:
+    """What the near end is padded by more than the far one."""
+    return max(p_start - p_end, 0)
+
+
+@formula
+def more_after(p_start: int, p_end: int) -> int:
+    """What the far end is padded by more than the near one."""
+    return max(p_end - p_start, 0)
+
+
+@formula
+def copied_elements(x: Shape) -> int:
+    """Every number of the copy, the padding around it counted."""
+    return prod(x)
+
+
 Sizes = tuple[int, ...]
 UNDILATED: Sizes = (1, 1)
 UNPADDED: Sizes = (0, 0)
@@ -54,7 +89,7 @@ def sides(padding: Sizes | str, axes: Sizes, kernel: Sizes, stride: Sizes) -> tu
     """Return the padding before and after each axis; ``kernel`` is the dilated one."""
     if padding == "same":
         totals = [same_padding(i, k, s, same_window_count(i, s)) for i, k, s in zip(axes, kernel, stride, strict=True)]
-        return tuple((total // 2, total - total // 2) for total in totals)
+        return tuple((same_before(total), same_after(total)) for total in totals)
     assert not isinstance(padding, str)
     if len(padding) == len(axes):
         return tuple((p, p) for p in padding)
@@ -98,8 +133,16 @@ def padded_copy(x: Shape, kernel: Sizes, stride: Sizes, padding: Sizes | str) ->
     """
     if padding != "same" and len(padding) == len(kernel):
         return 0
-    differences = [abs(start - end) for start, end in sides(padding, x.axes, kernel, stride)]
-    return prod((x.n, x.c, *map(add, x.axes, differences))) if any(differences) else 0
+    ends = sides(padding, x.axes, kernel, stride)
+    if all(start == end for start, end in ends):
+        return 0
+    return padded_elements(x, [(more_before(start, end), more_after(start, end)) for start, end in ends])
+
+
+def padded_elements(x: Shape, ends: Iterable[tuple[int, int]]) -> int:
+    """Return the elements of a copy with padding before and after each axis."""
+    axes = tuple(padded_size(i, start, end) for i, (start, end) in zip(x.axes, ends, strict=True))
+    return copied_elements(x=x.with_axes(x.c, axes))
 
 
 def windows(axes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes | str, dilation: Sizes) -> tuple[Window, ...]:

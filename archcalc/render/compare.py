@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from string import ascii_uppercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,8 +14,11 @@ from archcalc.analysis.report import Report, Totals
 from archcalc.errors import UsageError
 from archcalc.render.figures import count, plain, sizes
 from archcalc.render.formats import Result
-from archcalc.render.summary import CONVENTIONS
+from archcalc.render.summary import MACS
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
+
+if TYPE_CHECKING:
+    from archcalc.analysis.conventions import Count
 
 _FEW_WORDS = 50
 MOST_MODELS = len(ascii_uppercase)  # each is a letter in the headings
@@ -48,34 +51,45 @@ class ComparedTotal(msgspec.Struct, frozen=True):
 
 
 class CompareDocument(msgspec.Struct, frozen=True):
-    """What ``archcalc compare --format json`` prints: all rows, also those that are equal."""
+    """What ``archcalc compare --format json`` prints: all rows, also those that are equal.
+
+    The quantity ``counted`` of the totals is the one that ``count`` names. For each model ``unsupported`` says of how many layers
+    of which operators that tool knows nothing, and ``slips`` what it miscounts.
+    """
 
     schema: str
     dtype: str
+    count: str
     models: tuple[ComparedModel, ...]
     rows: tuple[ComparedRow, ...]
     totals: tuple[ComparedTotal, ...]
+    unsupported: tuple[dict[str, int], ...]
+    slips: tuple[tuple[str, ...], ...]
 
 
-def comparison(found: Comparison, *, every_row: bool = False) -> Result:
-    """Return the comparison; its table shows ``every_row``, or folds those that are equal."""
+def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence["Count"] = ()) -> Result:
+    """Return the comparison; its table shows ``every_row``, or folds those that are equal. MACs where nothing is ``counted``."""
     if len(found.reports) > MOST_MODELS:
         raise UsageError("E228", f"{len(found.reports)} models do not fit side by side", help=f"compare at most {MOST_MODELS}")
     models = tuple(ComparedModel(report.model, report.title, report.input, report.totals) for report in found.reports)
     rows = tuple(ComparedRow(row.equal, tuple(row.differences), row.parts) for row in found.rows)
-    totals = tuple(_total(name, found.reports) for name in Totals.__struct_fields__)
-    document = CompareDocument("archcalc.compare/1", found.reports[0].dtype, models, rows, totals)
-    return Result(document, "rows", partial(_table, found, totals, every_row))
+    sums = {name: tuple(getattr(report.totals, name) for report in found.reports) for name in Totals.__struct_fields__}
+    sums["counted"] = tuple(one.total for one in counted) or sums["macs"]
+    totals = tuple(_total(name, values) for name, values in sums.items())
+    convention = counted[0].convention if counted else "macs"
+    unsupported = tuple(one.unsupported for one in counted) or ({},) * len(models)
+    slips = tuple(one.slips for one in counted) or ((),) * len(models)
+    document = CompareDocument("archcalc.compare/1", found.reports[0].dtype, convention, models, rows, totals, unsupported, slips)
+    return Result(document, "rows", partial(_table, found, totals, counted, every_row))
 
 
-def _total(quantity: str, reports: Sequence[Report]) -> ComparedTotal:
-    values = tuple(getattr(report.totals, quantity) for report in reports)
+def _total(quantity: str, values: tuple[int, ...]) -> ComparedTotal:
     first = values[0]
     differences = tuple(value - first for value in values)
     return ComparedTotal(quantity, values, differences, tuple(value / first if first else None for value in values))
 
 
-def _table(found: Comparison, totals: Sequence[ComparedTotal], every_row: bool) -> Table:
+def _table(found: Comparison, totals: Sequence[ComparedTotal], counted: Sequence["Count"], every_row: bool) -> Table:
     letters = ascii_uppercase[: len(found.reports)]
     rows: list[tuple[Cell, ...]] = []
     for folded, run in groupby(found.rows, key=lambda row: row.equal and not every_row):
@@ -85,7 +99,7 @@ def _table(found: Comparison, totals: Sequence[ComparedTotal], every_row: bool) 
     params, macs = by_name["params"], by_name["macs"]
     sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
     title = ", ".join(f"{letter} {report.model}" for letter, report in zip(letters, found.reports, strict=True))
-    return Table(title, _columns(letters, rows), tuple(rows), sums, tuple(_notes(found.reports, totals, letters)))
+    return Table(title, _columns(letters, rows), tuple(rows), sums, tuple(_notes(found.reports, totals, counted, letters)))
 
 
 def _columns(letters: str, rows: Sequence[tuple[Cell, ...]]) -> tuple[Column, ...]:
@@ -177,14 +191,18 @@ def _text(value: Any) -> str:
 _TOLD = {"params": "params", "macs": "MACs", "buffers": "buffers", "output_bytes": "activation bytes", "saved_bytes": "saved bytes"}
 
 
-def _notes(reports: Sequence[Report], totals: Sequence[ComparedTotal], letters: str) -> list[str]:
-    """Return who the letters are, and the totals against those of the first."""
+def _notes(reports: Sequence[Report], totals: Sequence[ComparedTotal], counted: Sequence["Count"], letters: str) -> list[str]:
+    """Return who the letters are, the totals against those of the first, and how a tool counts them."""
     notes = []
     for letter, report in zip(letters, reports, strict=True):
         shapes = ", ".join(sizes(shape[1:]) for shape in report.input.values())
         notes.append(f"{letter} = {report.model}{': ' if report.title else ''}{report.title}; input {shapes}")
     notes += [f"{letter} - A: {_against(totals, index)}" for index, letter in enumerate(letters[1:], start=1)]
-    notes.append(CONVENTIONS["macs"].sentence)
+    notes.append(MACS)
+    if counted:
+        from archcalc.render.counts import told_of_several
+
+        notes += told_of_several(letters, counted)
     return notes
 
 

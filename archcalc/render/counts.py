@@ -1,10 +1,10 @@
-"""Networks under every counting convention, with what takes one total to another: the document for machines, the table for people."""
+"""Networks as every tool counts them, and what takes one total to another: the document for machines, the table for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from archcalc.analysis.conventions import CONVENTIONS, Difference, Ledger, ledgers
+from archcalc.analysis.conventions import CONVENTIONS, Count, Difference, Ledger, ledgers
 from archcalc.graph import Graph
 from archcalc.render.figures import count, plain
 from archcalc.render.formats import Result
@@ -14,9 +14,9 @@ from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Table
 class CountRow(msgspec.Struct, frozen=True):
     """One model under one convention.
 
-    ``multiply_add`` is what the tool calls one multiply-accumulate. The ``differences`` take the total of the convention ``against`` to
-    this one. ``unsupported`` says of how many layers of which operators the tool knows nothing: they are not in its total. ``slips`` is
-    what it miscounts, as it does itself.
+    ``multiply_add`` is what the tool calls one multiply-accumulate. The ``differences`` take the total of the convention
+    ``against`` to this one. ``unsupported`` says of how many layers of which operators the tool knows nothing: they are not in its
+    total. ``slips`` is what it miscounts, as it does itself.
     """
 
     model: str
@@ -49,12 +49,31 @@ def counts(graphs: Sequence[Graph]) -> Result:
 
 def told(name: str, total: int, unsupported: Mapping[str, int], slips: Iterable[str]) -> list[str]:
     """Return what a reader must know of one tool's total: what it counts, what is not in it, what it miscounts."""
-    chosen = CONVENTIONS[name]
-    tool = f"{chosen.tool} {chosen.version}".strip()
-    notes = [f"counted as {name} ({tool}, {chosen.checked}): {count(total)}; {chosen.sentence}"]
+    notes = [f"counted as {_tool(name)}: {count(total)}; {CONVENTIONS[name].sentence}"]
     if unsupported:
         notes.append(f"{name} does not know {_layers(unsupported)}: not in its total")
     return notes + [f"slip of {name}, counted as it does: {sentence}" for sentence in slips]
+
+
+def told_of_several(letters: str, counted: Sequence[Count]) -> list[str]:
+    """Return the same of several models that stand side by side, each under its letter."""
+    name = counted[0].convention
+    totals = ", ".join(f"{letter} {count(one.total)}" for letter, one in zip(letters, counted, strict=True))
+    unknown = "; ".join(
+        f"{letter}: {_layers(one.unsupported)}" for letter, one in zip(letters, counted, strict=True) if one.unsupported
+    )
+    slips = dict.fromkeys(sentence for one in counted for sentence in one.slips)
+    return [
+        f"counted as {_tool(name)}: {totals}; {CONVENTIONS[name].sentence}",
+        *([f"{name} does not know these layers, they are not in its totals: {unknown}"] if unknown else []),
+        *(f"slip of {name}, counted as it does: {sentence}" for sentence in slips),
+    ]
+
+
+def _tool(name: str) -> str:
+    """Return the convention with its tool, the tool's version and the date on which it was checked."""
+    chosen = CONVENTIONS[name]
+    return f"{name} ({' '.join(filter(None, (chosen.tool, chosen.version)))}, {chosen.checked})"
 
 
 def _row(graph: Graph, found: Ledger) -> CountRow:
@@ -77,15 +96,14 @@ def _row(graph: Graph, found: Ledger) -> CountRow:
 
 def _ledger(graph: Graph, rows: Sequence[CountRow]) -> Table:
     columns = (
-        Column("convention", "convention", "name", ESSENTIAL),
+        Column("convention", "convention", "text", ESSENTIAL),
         Column("total", "total", "count", ESSENTIAL),
         Column("ledger", "is", "text", 80),
         Column("unsupported", "not counted", "text", 60),
     )
     cells = tuple((row.convention, _marked(row), _sum(row), _layers(row.unsupported)) for row in rows)
-    unknown = "not counted: layers that the tool passes over or warns about, so that its total says nothing of them"
     title = f"{graph.title} ({graph.name})" if graph.title else graph.name
-    return Table(title, columns, cells, None, _slips(rows), legends=(("unsupported", unknown),))
+    return Table(title, columns, cells, None, _notes(rows))
 
 
 def _side_by_side(graphs: Sequence[Graph], rows: Sequence[CountRow]) -> Table:
@@ -94,11 +112,11 @@ def _side_by_side(graphs: Sequence[Graph], rows: Sequence[CountRow]) -> Table:
     for row in rows:
         by_convention[row.convention].append(_marked(row))
     cells = tuple(tuple(line) for line in by_convention.values())
-    return Table("", (Column("convention", "convention", "name", ESSENTIAL), *models), cells, None, _slips(rows))
+    return Table("", (Column("convention", "convention", "text", ESSENTIAL), *models), cells, None, _notes(rows))
 
 
 def _marked(row: CountRow) -> Cell:
-    return Marked(row.total) if row.slips else row.total
+    return Marked(row.total, "+") if row.unsupported else row.total
 
 
 def _sum(row: CountRow) -> str:
@@ -114,7 +132,12 @@ def _layers(unsupported: Mapping[str, int]) -> str:
     return ", ".join(operator if layers == 1 else f"{count(layers)} {operator}" for operator, layers in unsupported.items())
 
 
-def _slips(rows: Sequence[CountRow]) -> tuple[str, ...]:
-    """Return the slips that are in the totals, each once."""
-    sentences = dict.fromkeys(f"* {row.convention}: {sentence}" for row in rows for sentence in row.slips)
-    return tuple(sentences)
+def _notes(rows: Sequence[CountRow]) -> tuple[str, ...]:
+    """Return what the marks mean, and the slips that are in the totals: each once, with those that it is a slip of."""
+    unknown = "+ the tool passes over some layers or warns about them: they are not in its total"
+    slips: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for sentence in row.slips:
+            slips.setdefault(sentence, {})[row.convention] = None
+    notes = (f"slip of {' and '.join(names)}, counted as it does: {sentence}" for sentence, names in slips.items())
+    return (*([unknown] if any(row.unsupported for row in rows) else []), *notes)

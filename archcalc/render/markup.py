@@ -36,11 +36,11 @@ def markdown(table: Table) -> str:
     shown = texts(table)
     rules = ["---:" if column.right else "---" for column in table.columns]
     rows = [shown.headings, rules, *shown.rows]
-    lines = [_pipes([_for_markdown(cell) if row is not rules else cell for cell in row]) for row in rows]
+    lines = [_pipes([for_markdown(cell) if row is not rules else cell for cell in row]) for row in rows]
     if shown.totals:
-        lines.append(_pipes([f"**{_for_markdown(cell)}**" if cell else "" for cell in shown.totals]))
-    title = [f"**{_for_markdown(shown.title)}**", ""] if shown.title else []
-    notes = ["", *(f"{_for_markdown(note)}  " for note in shown.notes)] if shown.notes else []
+        lines.append(_pipes([f"**{for_markdown(cell)}**" if cell else "" for cell in shown.totals]))
+    title = [f"**{for_markdown(shown.title)}**", ""] if shown.title else []
+    notes = ["", *(f"{for_markdown(note)}  " for note in shown.notes)] if shown.notes else []
     return "\n".join([*title, *lines, *notes]) + "\n"
 
 
@@ -48,7 +48,7 @@ def _pipes(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _for_markdown(text: str) -> str:
+def for_markdown(text: str) -> str:
     """Return the text with whatever Markdown would read as markup escaped; an underscore inside a word is none."""
     return re.sub(r"[\\`*\[\]<>|~#&$]|(?<![^\W_])_|_(?![^\W_])|://|www\.|@", _escaped, text)
 
@@ -68,15 +68,15 @@ _LATEX = {
 def latex(table: Table) -> str:
     """Return the table for LaTeX, in the manner of booktabs."""
     shown = texts(table)
-    bold = [rf"\textbf{{{_for_latex(cell)}}}" if cell else "" for cell in shown.totals or ()]
+    bold = [rf"\textbf{{{for_latex(cell)}}}" if cell else "" for cell in shown.totals or ()]
     lines = [
         "% \\usepackage{booktabs, textcomp}",
         *(f"% {line}" for line in (shown.title, *shown.notes) if line),
         rf"\begin{{tabular}}{{{''.join('r' if column.right else 'l' for column in table.columns)}}}",
         r"\toprule",
-        _ampersands(map(_for_latex, shown.headings)),
+        _ampersands(map(for_latex, shown.headings)),
         r"\midrule",
-        *(_ampersands(map(_for_latex, row)) for row in shown.rows),
+        *(_ampersands(map(for_latex, row)) for row in shown.rows),
         *([r"\midrule", _ampersands(bold)] if bold else []),
         r"\bottomrule",
         r"\end{tabular}",
@@ -88,5 +88,6 @@ def _ampersands(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _for_latex(text: str) -> str:
+def for_latex(text: str) -> str:
+    """Return the text with whatever LaTeX would read as a command escaped."""
     return "".join(_LATEX.get(character, character) for character in text)

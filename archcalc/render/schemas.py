@@ -34,8 +34,27 @@ def _compare() -> type[msgspec.Struct]:
     return CompareDocument
 
 
+def _counts() -> type[msgspec.Struct]:
+    from archcalc.render.counts import CountsDocument
+
+    return CountsDocument
+
+
+def _verify() -> type[msgspec.Struct]:
+    from archcalc.render.verify import VerifyDocument
+
+    return VerifyDocument
+
+
 # Command -> the struct that it prints, imported when its schema is asked for.
-DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {"list": _list, "show": _show, "summary": _summary, "compare": _compare}
+DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
+    "list": _list,
+    "show": _show,
+    "summary": _summary,
+    "compare": _compare,
+    "counts": _counts,  # --count all, of summary and of compare
+    "verify": _verify,
+}
 
 
 def schema_text(name: str | None = None) -> str:

@@ -134,7 +134,7 @@ def summary(
     columns: Sequence[str] = DEFAULT_COLUMNS,
     counted: "Count | None" = None,
 ) -> Result:
-    """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns; MACs where nothing is ``counted``."""
+    """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns; MACs unless ``counted``."""
     folds = fold(report, depth)
     batched = {name: list(shape) for name, shape in report.input.items()}
     document = Summary(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Place, SpecError, UsageError, did_you_mean
+from archcalc.errors import Place, ShapeError, SpecError, UsageError, did_you_mean
 from archcalc.graph import Graph
 from archcalc.ops import OPS
 from archcalc.spec.expand import POSITIONED, Expander
@@ -72,7 +72,11 @@ class Spec(msgspec.Struct, frozen=True):
         params = self._params(chosen, settings or {})
         expander = Expander(params, self.signatures, self.blocks)
         for name, sizes in self._sizes(chosen, params, inputs or {}).items():
-            expander.paths.points[name] = expander.builder.input(name, (batch, *sizes))
+            try:
+                expander.paths.points[name] = expander.builder.input(name, (batch, *sizes))
+            except ShapeError as error:
+                error.place = chosen.inputs[name].tree.place()
+                raise
         count = len(expander.builder.nodes)
         end = expander.body(self.layers, Scope("", self.layers.names), params, 0 if count == 1 else None)
         if end is None or len(expander.builder.nodes) == count:
@@ -127,7 +131,7 @@ class Spec(msgspec.Struct, frozen=True):
             sizes = given[name] if name in given else value.evaluate(params)
             fits = isinstance(sizes, (list, tuple)) and 1 <= len(sizes) <= 4
             if not fits or not all(type(size) is int and 1 <= size <= LARGEST_INPUT for size in sizes):
-                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(sizes)}"
+                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(list(sizes) if isinstance(sizes, tuple) else sizes)}"
                 help = "channels, height, width: [3, 224, 224]"
                 if name in given:
                     raise UsageError("E204", message, help=help)

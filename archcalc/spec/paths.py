@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archcalc.errors import SpecError, did_you_mean
+from archcalc.spec.source import Scalar
 from archcalc.spec.steps import Common
 from archcalc.spec.values import Name
 
@@ -42,15 +43,15 @@ class Paths:
 
     def __init__(self) -> None:
         self.points: dict[str, int] = {}
-        self._lines: dict[str, int] = {}
+        self._steps: dict[str, Scalar] = {}  # which step took the path
 
     def claim(self, path: str, common: Common) -> None:
         """Raise SpecError if the path is taken, or too long."""
         if path in self.points:
-            if self._lines.get(path) == common.place.line:
+            if self._steps.get(path) is common.place:
                 way_out = "it runs more than once: let its name count, as in conv{i}"
-            elif path in self._lines:
-                way_out = f"the first is on line {self._lines[path]}; names are unique within a scope"
+            elif path in self._steps:
+                way_out = f"the first is on line {self._steps[path].line}; names are unique within a scope"
             else:
                 way_out = "it is an input"
             raise SpecError("E054", f"two steps are named {path}", help=way_out, place=common.place.place())
@@ -61,7 +62,7 @@ class Paths:
     def mark(self, path: str, index: int, common: Common) -> None:
         """Note that a path stands for this tensor."""
         self.points[path] = index
-        self._lines[path] = common.place.line
+        self._steps[path] = common.place
 
     def resolve(self, name: Name, scope: Scope, names: Mapping[str, Any]) -> str:
         """Return the full path of an earlier step: looked for in this scope, then in the ones around it."""

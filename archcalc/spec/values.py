@@ -86,6 +86,7 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
             return Value(tree, constant=expression.evaluate(NO_NAMES))
     except ExpressionError as error:
         if re.fullmatch(_PAPER_SIZES, value):
+            error.offset, error.width = 0, len(value)
             error.help = f"write [{', '.join(re.findall('[0-9]+', value))}]"
         raise placed(error, tree) from None
     return Value(tree, expression=expression, names=expression.names)

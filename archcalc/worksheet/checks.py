@@ -56,13 +56,15 @@ def answer(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits, unit: str 
     elif quantity == "flops":
         biases = op.elementwise(x, y) if hasattr(op, "bias") else 0
         also = (right + biases, right - prod(y)) if right else (op.elementwise(x, y),)
-    elif quantity == "memory" and unit:
+    elif quantity == "param_memory" or (quantity == "memory" and unit):
         right *= FLOAT_BYTES
     because = arithmetic_of(traced) if right or quantity not in ("params", "macs") else f"{type(op).__name__} has no {_words(quantity)}"
     if quantity == "flops" and right and habits.flops_per_mac == 2:
         because = f"2*{arithmetic_of(op.macs(given(x), given(y))).rpartition(' = ')[0]} = {written(right)}"
     if quantity == "memory":
         because = f"{'*'.join(map(str, y[2:] + y[1:2]))}{f'*{FLOAT_BYTES} bytes' if unit else ''} = {written(right)}"
+    if quantity == "param_memory":
+        because = f"{arithmetic_of(traced)} parameters, {FLOAT_BYTES} bytes each: {written(right)} bytes"
     return Answer(right, because, also, bool(unit))
 
 
@@ -71,7 +73,7 @@ def _words(quantity: str) -> str:
 
 
 def _ask(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits) -> int:
-    if quantity in ("params", "weights"):
+    if quantity in ("params", "weights", "param_memory"):
         if type(op).__name__.startswith("BatchNorm") and habits.norm == 4:
             return 4 * x.c
         if (quantity == "weights" or not habits.bias) and getattr(op, "bias", False) is True:

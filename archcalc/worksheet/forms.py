@@ -11,7 +11,8 @@ from archcalc.errors import ArchcalcError
 from archcalc.worksheet import words
 from archcalc.worksheet.arithmetic import evaluate
 from archcalc.worksheet.layerline import read_layer_line
-from archcalc.worksheet.page import Claim, Item, Line, Said, Start, Term, Unread
+from archcalc.worksheet.page import Claim, From, Item, Line, Said, Start, Term, Unread
+from archcalc.worksheet.special import read_special, source_of
 from archcalc.worksheet.terms import is_symbolic, read_term, sizes_in
 from archcalc.worksheet.text import LONGEST_LINE
 
@@ -34,6 +35,12 @@ _FLAT = re.compile(rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternati
 _FOR = re.compile(r"(?P<body>.*[0-9)\]])\s*[,(]?\s*(?:for|when|where|if|with)\s+(?P<names>[A-Za-z]\w{0,8}\s*=\s*[0-9.]+(?:\s*(?:,|and)\s*[A-Za-z]\w{0,8}\s*=\s*[0-9.]+)*)\s*\)?[.]?")
 _FOR_FIRST = re.compile(r"(?:for\s+)?(?P<names>[A-Za-z]\s*=\s*[0-9]+(?:\s*,\s*[A-Za-z]\s*=\s*[0-9]+)*)\s*[:;→]\s*(?P<body>.*=.*)")
 _INPUT_WORD = re.compile(rf"(?:{'|'.join(sorted((re.escape(w) for w in words._alternatives(words.QUANTITIES['input'])), key=len, reverse=True))})(?:\s*(?:layer|image|layers|층|레이어|data))?\s*", re.IGNORECASE)
+_NOT_TRAINED = re.compile(r"non-trainable params(?:eters)?\s*:\s*0(?:\s*\(.*\))?", re.IGNORECASE)
+# A row that Keras, torchsummary or torchinfo prints: conv2d (Conv2D), Conv2d-1, ├─Conv2d: 1-1; then the output and the parameters.
+_SUMMARY = re.compile(
+    r"[│├└─|\s]*(?P<name>[A-Za-z_][\w.]*)\s*(?:\((?P<kind>[A-Za-z0-9_]+)\)?|-[0-9]+|: [0-9]+(?:-[0-9]+)*)\s+"
+    r"(?P<shape>[(\[][0-9NoneB?,\s\-]+[)\]])\s+(?P<params>[0-9][0-9,]*|--?)(?:\s[^=]*)?"
+)
 _DIGIT = re.compile(r"[0-9]")
 _FILLING = re.compile(rf"(?:\s|[,.:;|]|(?:{words.FILLER}))*", re.IGNORECASE)
 _SHAPE_IN = re.compile(r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[(\[]?\s*[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}\s*[)\]]?|\(\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9}){1,3}\s*\)")
@@ -55,10 +62,12 @@ def read_line(line: Line) -> list[Item]:
 
 
 def _read(line: Line, plain: str) -> list[Item] | None:
+    if _NOT_TRAINED.fullmatch(plain):
+        return []
     cuts = list(_CUT.finditer(plain))
     if cuts:
         return _segments(line, plain, cuts)
-    for form in (_input, _layer, _shape, _counted, _total, _starting, _free):
+    for form in (_special, _summary_row, _input, _layer, _shape, _counted, _total, _starting, _free):
         items = form(line, plain)
         if items is not None:
             return items
@@ -85,7 +94,7 @@ def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item]
         body = plain[cut.end() : end].strip(" |,;")
         word = re.sub(r"\s+", " ", cut["quantity"].lower())
         quantity = words.QUANTITY_WORDS[word]
-        total = bool(cut["total"] or cut["after"])
+        total = bool(cut["total"] or cut["after"] or word.startswith("trainable"))
         if index and cuts[index - 1]["quantity"].lower() == word and quantity == "params" and not total:
             return None
         found = _claim(line, quantity, body, total, layer)
@@ -99,6 +108,9 @@ def _claim(line: Line, quantity: str, body: str, total: bool, layer: str) -> lis
     """Read the chain of one quantity."""
     if quantity == "input" and not _DIGIT.search(body):
         return []
+    source = source_of(body) if quantity == "input" else None
+    if source:
+        body = source[0]
     flat = _FLAT.fullmatch(body)
     if flat:
         body = flat["sizes"]
@@ -110,7 +122,7 @@ def _claim(line: Line, quantity: str, body: str, total: bool, layer: str) -> lis
     items: list[Item] = [Claim(line.number, line.text, quantity, terms, total, layer)]
     if flat:
         items.append(_flat(line, flat["flat"]))
-    return items
+    return [From(line.number, line.text, (source[1],)), *items] if source else items
 
 
 def _flat(line: Line, text: str) -> Claim:
@@ -140,6 +152,24 @@ def chain(body: str) -> tuple[Term, ...] | None:
         elif terms or not is_symbolic(part):
             return None
     return tuple(terms) or None
+
+
+def _special(line: Line, plain: str) -> list[Item] | None:
+    return read_special(line, plain)
+
+
+def _summary_row(line: Line, plain: str) -> list[Item] | None:
+    found = _SUMMARY.fullmatch(plain)
+    term = read_term(found["shape"]) if found else None
+    if found is None or term is None or term.shape is None:
+        return None
+    kind = (found["kind"] or found["name"]).lower()
+    name = found["name"] if found["kind"] else ""
+    op = words.OPERATOR_WORDS.get(kind) or words.OPERATOR_WORDS.get(re.sub(r"_[0-9]+$", "", name).replace("_", ""))  # Keras cuts long kinds
+    items: list[Item] = [Said(line.number, line.text, op, name=name, heading=True)]
+    items.append(Claim(line.number, line.text, "output", (term,)))
+    params = read_term(found["params"]) if found["params"][0] != "-" else None
+    return [*items, Claim(line.number, line.text, "params", (params,))] if params is not None else items
 
 
 def _input(line: Line, plain: str) -> list[Item] | None:

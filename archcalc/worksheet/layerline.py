@@ -26,7 +26,7 @@ _ALL_WORDS = words._pattern(
 )
 _SIZES = (
     r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}\s*@\s*[0-9]{1,9}|"
-    r"[(\[]\s*[0-9]{1,9}(?:\s*[xX*,]\s*[0-9]{1,9}){1,3}\s*[)\]]|[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}(?![0-9])"
+    r"\[\s*[0-9]{1,9}\s*\]|[(\[]\s*[0-9]{1,9}(?:\s*[xX*,]\s*[0-9]{1,9}){1,3}\s*[)\]]|[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}(?![0-9])"
 )
 _TOKEN = re.compile(
     rf"(?P<space>[\s,;.]+)|(?P<vgg>conv(?P<vgg_k>[1-9])-(?P<vgg_n>[0-9]{{2,4}})(?![0-9]))|"
@@ -38,7 +38,7 @@ _TOKEN = re.compile(
 _LENET = re.compile(r"(?P<letter>[CSF])(?P<index>[1-9][0-9]?)(?=\s*(?:[:.,(|]|layer\b|층|$|\s[0-9a-z]))")
 _LENET_OPERATORS = {"C": "Conv2d", "S": "AvgPool2d", "F": "Linear"}
 _POOLS = ("MaxPool2d", "AvgPool2d")
-_BESIDE = ("ReLU", "Softmax", "Dropout", "BatchNorm2d", "LocalResponseNorm", "Flatten")  # may be named in another layer's line
+_BESIDE = ("ReLU", "Tanh", "Sigmoid", "LeakyReLU", "Softmax", "Dropout", "BatchNorm2d", "LocalResponseNorm", "Flatten")  # may be named in another layer's line
 
 
 class LayerLine(NamedTuple):
@@ -64,11 +64,13 @@ def read_layer_line(number: int, text: str, plain: str) -> LayerLine | None:
     start = 0
     lenet = _LENET.match(plain)
     if lenet:
-        fields.update(op=_LENET_OPERATORS[lenet["letter"]], name=lenet[0].strip())
+        fields.update(name=lenet[0].strip())
         start = lenet.end()
     tokens = _tokens(plain, start, fields)
     if tokens is None:
         return None
+    if lenet and not any(token.text.lower() in words.OPERATOR_WORDS for token in tokens):
+        fields["op"] = _LENET_OPERATORS[lenet["letter"]]
     reader = _Reader(tokens, fields)
     if not reader.read():
         return None
@@ -97,7 +99,11 @@ def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | No
         elif found["sizes"]:
             sizes = sizes_in(text)
             if sizes is None:
-                return None
+                listed = tuple(int(number) for number in re.findall("[0-9]+", text))
+                if text[0] not in "[(":
+                    return None
+                tokens.append(_Token("list", text, listed))
+                continue
             tokens.append(_Token("sizes", text, sizes[0], "@" in text or text[0] in "[("))
         else:
             tokens.append(_Token(kind, text))
@@ -143,6 +149,8 @@ class _Reader:
         return True
 
     def _token(self, token: _Token) -> bool:
+        if token.kind == "list":
+            return False  # zeros are nobody's sizes
         if token.kind == "sizes":
             self.shapes.append(token)
             return True
@@ -208,7 +216,7 @@ class _Reader:
         if before is None or before == op:
             self.fields["op"] = op
             return True
-        if op in _BESIDE or (before in _POOLS and op in _POOLS) or (before == "AvgPool2d" and op == "Conv2d" and False):
+        if op in _BESIDE or (before in _POOLS and op in _POOLS):
             return True
         if before in _BESIDE and not self.shapes and not self.numbers and len(self.fields) == 1:
             self.fields["op"] = op
@@ -234,7 +242,10 @@ class _Reader:
         if token.kind == "number":
             self.place = place + 1
             return self._numeric(argument, int(token.text.replace(",", "")))
-        if token.kind == "sizes" and argument in ("kernel", "stride", "padding"):
+        if token.kind in ("sizes", "list") and argument == "padding" and len(token.sizes) in (2, 4):
+            self.place = place + 1
+            return self._set("padding", token.sizes)
+        if token.kind == "sizes" and argument in ("kernel", "stride"):
             self.place = place + 1
             if argument == "kernel":
                 return self._kernel(token.sizes)
@@ -283,8 +294,8 @@ class _Reader:
 
     def _shape(self, token: _Token, op: str | None) -> bool:
         counted = "count" in self.fields or bool(self.numbers)
-        is_kernel = op in ("Conv2d", *_POOLS, None) and "kernel" not in self.fields and not token.at
-        if is_kernel and op == "Conv2d":
+        is_kernel = op in ("Conv2d", "ConvTranspose2d", "TrainableSubsample2d", *_POOLS, None) and "kernel" not in self.fields and not token.at
+        if is_kernel and op in ("Conv2d", "ConvTranspose2d"):
             is_kernel = counted or (len(token.sizes) == 2 and max(token.sizes) <= 15)
         elif is_kernel and op in _POOLS:
             is_kernel = len(token.sizes) == 2 and (max(token.sizes) <= 8 or "stride" in self.fields)
@@ -307,7 +318,7 @@ class _Reader:
             return True
         if len(numbers) > 1:
             return False
-        if op == "Linear" or (op == "Conv2d" and "kernel" in self.fields):
+        if op in ("Linear", "RBF") or (op == "Conv2d" and "kernel" in self.fields):
             return self._set("count", numbers[0])
         if op in _POOLS and "kernel" not in self.fields:
             return self._set("kernel", (numbers[0], numbers[0]))

@@ -1,11 +1,17 @@
 """Items put together: a layer line opens a block, its shape closes it, and a claim without an open block waits for the next one."""
 
+import re
+
 from msgspec.structs import replace
 
-from archcalc.worksheet.page import Claim, Item, Said, Sizes, Start, Term
+from archcalc.worksheet import words
+from archcalc.worksheet.page import Claim, From, Item, Said, Sizes, Start, Term, Unread
 
 WEIGHTED = frozenset({"Conv2d", "Linear", "BatchNorm2d", "ConvTranspose2d", "Conv1d", "Conv3d", "BatchNorm1d", "LayerNorm", "GroupNorm", None})
 IMAGE_CHANNELS = (1, 3)
+LONGEST_LAYER = 100  # characters: what is longer is a sentence
+_IS_LAYER = re.compile(rf"[\s\-*+#>|]*(?:[0-9]{{1,2}}[.)]\s+)?(?:{words.OPERATOR})[^.]{{0,12}}[0-9]", re.IGNORECASE)
+_IS_CLAIM = re.compile(rf"(?<![A-Za-z])(?:{words.QUANTITY})[^=:]{{0,12}}[=:][^=:]{{0,40}}[0-9]", re.IGNORECASE)
 
 
 class Block:
@@ -14,7 +20,14 @@ class Block:
     def __init__(self, said: Said):
         self.said = said
         self.claims: list[Claim] = []
-        self.closed = False
+        self.sources: list[Block | None] = []  # the layers that it says its input comes from, None for the network's input
+        self.shares = False  # its parameters are another layer's
+        self.closed = said.built is not None or (said.op == "Linear" and said.count is not None)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the layer line says what comes out, as ``fc1 4096`` does, and nothing else has been said of it yet."""
+        return self.said.op == "Linear" and self.said.built is None and not self.has("output") and not self.has("flat")
 
     def add(self, claim: Claim) -> None:
         """Take a claim; one about the output closes the block."""
@@ -38,6 +51,9 @@ class Network:
         self.start: Start | None = None
         self.blocks: list[Block] = []
         self.totals: list[tuple[Claim, int]] = []  # with how many blocks stood before
+        self.unread: list[tuple[int, int]] = []  # lines that say something of a layer, with how many blocks stood before
+        self.unlinked: list[From] = []
+        self.of_input: list[Claim] = []  # numbers of the input itself
         self.alone: list[Claim] = []  # arithmetic, and claims that found no layer
 
     @property
@@ -56,6 +72,10 @@ def assemble(items: tuple[Item, ...]) -> list[Network]:
             assembly.say(item)
         elif isinstance(item, Claim):
             assembly.claim(item)
+        elif isinstance(item, From):
+            assembly.link(item)
+        elif _IS_LAYER.match(item.text) or _IS_CLAIM.search(item.text):
+            assembly.pass_over(item)
     assembly.end()
     return assembly.networks
 
@@ -65,6 +85,7 @@ class _Assembly:
         self.networks = [Network()]
         self.waiting: list[Claim] = []
         self.named: dict[str, Block] = {}
+        self.summarised = 0  # layers of a listing whose summary has been read
         self.aside: tuple[int, Block] | None = None  # a line that names an earlier layer again
 
     @property
@@ -74,6 +95,11 @@ class _Assembly:
     def begin(self, start: Start) -> None:
         """Begin a network, or give the open layer its input."""
         open_block = self._open()
+        if start.listing:
+            if self.network.blocks or self.network.start is not None:
+                self._new_network()
+            self.network.start = start
+            return
         if open_block is not None and not open_block.is_bare and start.term is not None:
             open_block.add(Claim(start.line, start.text, "input", (start.term,)))
             return
@@ -88,6 +114,9 @@ class _Assembly:
         key = said.name.lower()
         if open_block is not None and _continues(open_block, said):
             open_block.said = _merged(open_block.said, said)
+            open_block.closed = open_block.said.op == "Linear" and open_block.said.count is not None
+            return
+        if said.built is None and said.op is not None and self._summarised(said):
             return
         if said.heading and key and key in self.named and self.named[key] is not open_block:
             self.aside = (said.line, self.named[key])
@@ -99,8 +128,36 @@ class _Assembly:
         for claim in self.waiting:
             block.add(claim)
         self.waiting.clear()
-        if said.built is not None or (said.op == "Linear" and said.count is not None):
-            block.closed = True
+
+    def _summarised(self, said: Said) -> bool:
+        """Find the layer of a listing that a row of its printed summary is about, in their order."""
+        blocks = self.network.blocks
+        for index in range(self.summarised, len(blocks)):
+            built = blocks[index].said.built
+            if built is not None and type(built).__name__ == said.op and (not said.name or not blocks[index].said.name or said.heading):
+                self.aside = (said.line, blocks[index])
+                self.summarised = index + 1
+                return True
+        return False
+
+    def link(self, item: From) -> None:
+        """Note where the open layer takes its input from; a name that the page does not know leaves it unread."""
+        last = self.network.last
+        known = [self.named.get(name.lower()) for name in item.names]
+        if last is None or any(block is None and name.lower() != "input" for name, block in zip(item.names, known, strict=True)):
+            self.network.unlinked.append(item)
+            if last is not None:
+                last.said = replace(last.said, op=None, kernel=None, built=None)
+        elif item.shares:
+            last.shares = True
+        else:
+            last.sources = known
+
+    def pass_over(self, unread: Unread) -> None:
+        """Take note of a layer or a number that could not be read: what follows may come from it, and sums may hold it."""
+        self.network.unread.append((unread.line, len(self.network.blocks)))
+        if self._solid() and len(unread.text) <= LONGEST_LAYER and _IS_LAYER.match(unread.text):
+            self.network.blocks.append(Block(Said(unread.line, unread.text, None)))
 
     def claim(self, claim: Claim) -> None:
         """Give the claim to the block that it belongs to."""
@@ -108,6 +165,8 @@ class _Assembly:
             self.network.totals.append((claim, len(self.network.blocks)))
         elif claim.quantity == "arithmetic":
             self.network.alone.append(claim)
+        elif self._is_of_start(claim):
+            self.network.of_input.append(claim)
         elif self.aside is not None and self.aside[0] == claim.line:
             self.aside[1].add(claim)
         elif claim.quantity == "input":
@@ -118,6 +177,11 @@ class _Assembly:
             self._flat(claim)
         else:
             self._count(claim)
+
+    def _is_of_start(self, claim: Claim) -> bool:
+        """Whether the claim stands on the line that states the network's input, and is about it: ``memory: 224*224*3 = 150K``."""
+        start = self.network.start
+        return start is not None and start.line == claim.line and not self.network.blocks and claim.quantity not in ("input", "output")
 
     def end(self) -> None:
         """Leave alone the claims that no layer came for."""
@@ -135,6 +199,7 @@ class _Assembly:
         self.network.alone += self.waiting
         self.waiting = []
         self.named = {}
+        self.summarised = 0
         self.networks.append(Network())
 
     def _input(self, claim: Claim) -> None:
@@ -143,6 +208,8 @@ class _Assembly:
             self.begin(Start(claim.line, claim.text, claim.terms[-1]))
         elif open_block is not None and not open_block.has("input"):
             open_block.add(claim)
+        elif self.network.last is not None and self.network.last.is_untouched and not self.network.last.claims:
+            self.network.last.add(claim)
         elif self._begins_anew(claim.terms[-1]):
             self._new_network()
             self.network.start = Start(claim.line, claim.text, claim.terms[-1])
@@ -158,6 +225,8 @@ class _Assembly:
             network.start = Start(claim.line, claim.text, claim.terms[0])
         elif open_block is not None:
             open_block.add(claim)
+        elif network.last is not None and network.last.is_untouched and len(claim.terms[-1].shape or ()) in (1, 3):
+            network.last.add(claim)
         elif len(claim.terms) == 1 and self._begins_anew(claim.terms[0]):
             self._new_network()
             self.network.start = Start(claim.line, claim.text, claim.terms[0])
@@ -189,9 +258,11 @@ class _Assembly:
             self.waiting.append(claim)
 
     def _takes(self, block: Block, claim: Claim) -> bool:
+        if block.said.line == claim.line:
+            return True
         if block.has(claim.quantity):
             return False
-        if not block.closed or any(other.line == claim.line for other in block.claims) or block.said.line == claim.line:
+        if not block.closed or any(other.line == claim.line for other in block.claims):
             return True
         value = claim.terms[-1].value
         return block.said.op in WEIGHTED or value == 0 or claim.quantity in ("memory", "neurons")

@@ -1,5 +1,6 @@
 """What a layer line states, as operators: one where the line says everything, a few readings where it leaves something open."""
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
@@ -12,10 +13,14 @@ from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written
 from archcalc.worksheet.page import Said, Sizes, Term
 
+_NO_BIAS = re.compile(r"\(([^()]*) \+ 0\)\*")
 UNKNOWN = 0  # channels that the page does not tell
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _UNCHANGING = ("ReLU", "Dropout", "Softmax", "BatchNorm2d", "LocalResponseNorm")
+_FIELDLESS = frozenset(
+    "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity Add Multiply Concat".split()
+)
 LRN_SIZE = 5  # counts for nothing here: neither its shape nor its parameters depend on it
 
 
@@ -90,6 +95,22 @@ def readings(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
     elif said.op == "LocalResponseNorm":
         yield from _made("LocalResponseNorm", size=LRN_SIZE)
     elif said.op in ("ReLU", "Dropout", "Softmax", "Flatten", "GlobalAvgPool2d"):
+        yield from _made(said.op)
+    elif said.op in ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d") and said.kernel is not None:
+        yield from _made(said.op, output_size=said.kernel)
+    elif said.op == "Resize" and said.kernel is not None:
+        yield from _made("Resize", size=said.kernel)
+    elif said.op == "RBF" and said.count:
+        yield from _made("RBF", out_features=said.count)
+    elif said.op == "TrainableSubsample2d" and said.kernel is not None:
+        yield from _made("TrainableSubsample2d", kernel_size=said.kernel, stride=said.stride)
+    elif said.op == "ConvTranspose2d" and said.kernel is not None and said.count:
+        padding = (0, 0) if said.padding in (None, "valid") else said.padding
+        yield from _made(
+            said.op, out_channels=said.count, kernel_size=said.kernel, stride=said.stride or (1, 1), padding=padding,
+            groups=said.groups or 1, bias=said.bias is not False, dilation=said.dilation or 1,
+        )  # fmt: skip
+    elif said.op in _FIELDLESS:
         yield from _made(said.op)
     elif said.op == "ZeroPad2d" and isinstance(said.padding, tuple):
         yield from _made("ZeroPad2d", padding=said.padding)
@@ -189,6 +210,6 @@ def arithmetic_of(value: int) -> str:
     """Return the arithmetic of a number that a formula gave, with its result: ``(11*11*3 + 1)*96 = 34,944``."""
     if not isinstance(value, Derived):
         return written(int(value))
-    shown = text(value.formula, value.values).removeprefix("1*")
+    shown = _NO_BIAS.sub(r"\1*", text(value.formula, value.values).removeprefix("1*"))
     result = written(int(value))
     return result if shown == result.replace(",", "") else f"{shown} = {result}"

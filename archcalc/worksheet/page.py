@@ -88,14 +88,25 @@ class Said(msgspec.Struct, frozen=True):
     heading: bool = False
     built: Op | None = None
     x: int | None = None
+    branches: tuple[Sizes, ...] = ()
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The sizes of the image a network begins with, or the line that begins it; ``shape`` is None where it is not told."""
+    """The sizes of the image a network begins with; ``term`` is None where they are not told. A listing is a network of its own."""
 
     line: int
     text: str
     term: Term | None
+    listing: bool = False
+
+
+class From(msgspec.Struct, frozen=True):
+    """The earlier layers that the open one takes its input from, or, with ``shares``, its parameters."""
+
+    line: int
+    text: str
+    names: tuple[str, ...]
+    shares: bool = False
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -105,7 +116,7 @@ class Unread(msgspec.Struct, frozen=True):
     text: str
 
 
-Item = Said | Claim | Start | Unread
+Item = Said | Claim | Start | From | Unread
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -1,22 +1,68 @@
 """From the text of a page to its items: front matter, listings, tables, and line after line the forms."""
 
+import re
 from typing import Any
 
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet.forms import read_line
-from archcalc.worksheet.page import Item, Line, Page
+from archcalc.worksheet.listing import listings
+from archcalc.worksheet.page import Item, Line, Page, Said, Unread
+from archcalc.worksheet.tables import read_table
 from archcalc.worksheet.text import lines as lines_of
+from archcalc.worksheet.text import normalised
+
+
+# A heading that is one name, as layers have them: features.0, layer1.0.conv1
+_NAMED = re.compile(r"#{2,6}\s+`?([A-Za-z_][\w\-]*(?:\.[\w\-]+)*)`?\s*")
 
 
 def read(text: str | bytes) -> Page:
     """Return the page that the text is. Raises ArchcalcError for what is no text, and for front matter that cannot be read."""
     lines = lines_of(text)
     matter = _front_matter(lines)
+    listed = listings(lines)
+    tables = _tables(lines)
     items: list[Item] = []
+    passed: set[int] = set()
     for line in lines:
-        if line.role in ("prose", "row", "code"):
-            items += read_line(line)
+        if line.number in listed:
+            items += listed[line.number].items
+            passed |= listed[line.number].lines
+        if line.number in tables:
+            items += tables[line.number]
+        if line.number not in passed and line.role in ("prose", "code"):
+            if "model" in matter and (name := _NAMED.fullmatch(line.text)):
+                items.append(_heading(line, name[1]))
+                continue
+            items += read_line(line if line.role == "prose" else _in_fence(line))
     return Page(lines, tuple(items), **matter)
+
+
+def _heading(line: Line, name: str) -> Item:
+    """Return a heading that names a layer of the model."""
+    said = next((item for item in read_line(line) if isinstance(item, Said)), None)
+    return Said(line.number, line.text, said.op if said else None, name=name, heading=True)
+
+
+def _in_fence(line: Line) -> Line:
+    """Return a line of a fence that holds no listing, for the forms: people fence their notes too."""
+    return Line(line.number, line.text, normalised(line.text), "code")
+
+
+def _tables(lines: tuple[Line, ...]) -> dict[int, list[Item]]:
+    """Return what the tables say, by the number of their first line; rows of a table about something else are not read."""
+    found: dict[int, list[Item]] = {}
+    index = 0
+    while index < len(lines):
+        end = index
+        while end < len(lines) and lines[end].role == "row":
+            end += 1
+        if end - index > 1:
+            rows = list(lines[index:end])
+            read = read_table(rows)
+            found[rows[0].number] = read if read is not None else [Unread(r.number, r.text) for r in rows if re.search("[0-9]", r.text)]
+        index = max(end, index + 1)
+    return found
 
 
 def _front_matter(lines: tuple[Line, ...]) -> dict[str, Any]:

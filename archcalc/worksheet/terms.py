@@ -25,6 +25,7 @@ _NOUN = re.compile(rf"[\s-]*{_NOUNS}\s*$", re.IGNORECASE)
 _PREFIXED = re.compile(r"(?<=[0-9.])\s*([KMGTkB]?)[\s-]*(?:macs?|flops?|madds?|mult-adds|multiply-adds)\s*$", re.IGNORECASE)
 _UNIT = re.compile(rf"(?<=[0-9)\].])\s*({'|'.join(sorted(BYTE_UNITS, key=len, reverse=True))})\s*$", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[](?=[^()\[\]]*(?:[A-Za-z]{2}|[\u3040-\uffef]))(?![^()\[\]]*(?:floor|ceil))[^()\[\]]{0,120}[)\]]?\s*$")
+_PER = re.compile(r"\s*/\s*(?:image|img|sample|example)s?\b.*$", re.IGNORECASE)
 _ENDS = " \t,;.|:·\"'!?"
 _SINGLE = re.compile(rf"\s*({NUMBER})\s*")
 _AT = re.compile(r"\(?\[?\s*([0-9]{1,9})\s*(?:개|maps?|feature maps)?\s*@\s*([0-9]{1,9})\s*[xX*,]\s*([0-9]{1,9})\s*[)\]]?")
@@ -91,6 +92,7 @@ def is_symbolic(text: str) -> bool:
 
 def _trimmed(text: str) -> str:
     text = text.strip(_ENDS)
+    text = _PER.sub("", text).strip(_ENDS)
     while True:
         shorter = _REMARK.sub("", text) if not _AT.search(text) else text
         shorter = _NOUN.sub("", shorter)

@@ -9,7 +9,7 @@ import re
 QUANTITIES: dict[str, str] = {
     "params": (
         "parameters|parameter|params|param|# of parameters|number of parameters|no. of parameters|num parameters|num params|#params|#parameters|"
-        "# params|param #|trainable parameters|learnable parameters|parameter count|param count|parameters count|parms|parm|"
+        "# params|param #|trainable parameters|trainable params|learnable params|learnable parameters|parameter count|param count|parameters count|parms|parm|"
         "prameter|prameters|paramter|paramters|parmeter|parmeters|paramater|paramaters|parametr|parametrs|perameter|parameteres|paremeter|paremeters|"
         "파라미터|파라메터|파라메타|패러미터|매개변수|모수|파라미터 수|파라미터 개수|파라미터수|파라미터 갯수|매개변수 수|매개변수 개수|학습 파라미터|파라미터의 수|파라미터의 개수|"
         "パラメータ|パラメーター|パラメータ数|パラメーター数|パラメタ|学習パラメータ|参数|参数量|参数数量|参数个数|參數|參數量|参数总量"
@@ -20,6 +20,10 @@ QUANTITIES: dict[str, str] = {
         "multiplications|# multiplications|number of multiplications|곱셈 수|곱셈 횟수|곱셈수|곱셈 누산|乗算回数|積和演算|乘加|乘法次数|乘法|乘加次数"
     ),
     "flops": "flops|flop|# flops|flop count|연산량|연산 수|연산수|연산 횟수|計算量|演算量|演算数|计算量|运算量|浮点运算量",
+    "param_memory": (
+        "parameter memory|parameters memory|param memory|params memory|weight memory|memory of parameters|parameter size|params size|model size|"
+        "파라미터 메모리|가중치 메모리|모델 크기|パラメータメモリ|参数内存|模型大小"
+    ),
     "memory": (
         "memory|mem|memory size|activation memory|activations|activation|activation size|memoy|meomry|메모리|메모리 크기|활성화 메모리|メモリ|メモリー|内存|显存|記憶體"
     ),
@@ -72,9 +76,14 @@ OPERATORS: dict[str, str] = {
     "ReLU": "relu|relu layer|relu activation|렐루|activation relu",
     "Dropout": "dropout|drop-out|drop out|드롭아웃|ドロップアウト",
     "Softmax": "softmax|softmax layer|소프트맥스|ソフトマックス",
-    "Flatten": "flatten layer|flattening",
-    "Upsample": "upsample|upsampling|업샘플링",
-    "ZeroPad2d": "zero padding layer|zeropadding2d|zeropad2d",
+    "Flatten": "flatten layer|flattening|flatten",
+    "ConvTranspose2d": "transposed convolution|deconvolution|convtranspose2d|conv transpose|전치 합성곱|転置畳み込み|转置卷积",
+    "TrainableSubsample2d": "trainable subsampling",
+    "RBF": "rbf",
+    **{
+        name: name.lower()
+        for name in "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity ChannelShuffle ShortcutA".split()
+    },
 }
 # What a layer line may say beside its operator.
 ARGUMENTS: dict[str, str] = {
@@ -111,7 +120,7 @@ NO = "false|no|none|without|없음|なし|无|無"
 ROUNDINGS: dict[str, str] = {"ceil": "ceil_mode=true|ceil mode|ceil_mode|rounding up|rounded up|round up|올림", "floor": "rounding down|rounded down|round down|버림|내림"}
 # Words that may stand in a layer line or beside a shape and change nothing.
 FILLERS = (
-    "layer|layers|the|a|an|of|with|and|by|using|use|each|per|image|images|pixels|pixel|px|feature|map|maps|f. map|f.map|f. maps|f.maps|f. map@|tensor|"
+    "output layer|hidden layer|final layer|last layer|출력층|출력 레이어|은닉층|마지막 층|出力層|隠れ層|输出层|隐藏层|layer|layers|the|a|an|of|with|and|by|using|use|each|per|image|images|pixels|pixel|px|feature|map|maps|f. map|f.map|f. maps|f.maps|f. map@|tensor|"
     "size|is|are|has|to|neurons|activation|function|rgb|color|channels|kernel|kernels|filter|filters|size of|spatial|dimension|"
     "은|는|이|가|을|를|의|로|으로|와|과|개|개의|인|짜리|크기|크기의|크기는|사이즈|사이즈의|이미지|이미지이다|이미지입니다|이다|입니다|이고|이며|층|계층|레이어|특징맵|피처맵|피쳐맵|적용|사용|후|"
     "の|を|は|で|と|个|的|为|和|枚|特徴マップ|特征图|图像|画像|層|层"

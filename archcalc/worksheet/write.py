@@ -1,4 +1,4 @@
-"""The page of a model that ``verify`` reads: every layer with its sizes, parameters and MACs worked out, or left to be filled in."""
+"""The page of a model that ``verify`` reads: every layer's sizes, parameters and MACs, worked out or left to be filled in."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,6 @@ from archcalc.analysis.written import Written
 from archcalc.formula import Derived, text
 from archcalc.graph import Graph, Node
 from archcalc.ops import Input, Op
-from archcalc.ops.window import UNDILATED
 from archcalc.shape import Shape
 
 BLANK = "____"
@@ -112,13 +111,16 @@ def layer_line(op: Op, x: Any) -> str:
     return type(op).__name__ if write is None else write(op, x)
 
 
-def _convolution(op: Any, x: Shape) -> str:
-    parts = [_crossed((*op.kernel_size, x.c // op.groups)), f"n={op.out_channels}", *_window(op)]
-    if op.dilation != UNDILATED:
-        parts.append(f"dilation={_one(op.dilation)}")
-    if op.groups > 1:
-        parts.append(f"groups={op.groups}")
-    return f"Convolution: {', '.join(parts)}{_bias(op)}"
+def _convolution(name: str) -> Callable[[Any, Any], str]:
+    def line(op: Any, x: Shape) -> str:
+        parts = [_crossed((*op.kernel_size, x.c // op.groups)), f"n={op.out_channels}", *_window(op)]
+        if any(d > 1 for d in op.dilation):
+            parts.append(f"dilation={_one(op.dilation)}")
+        if op.groups > 1:
+            parts.append(f"groups={op.groups}")
+        return f"{name}: {', '.join(parts)}{_bias(op)}"
+
+    return line
 
 
 def _table_convolution(op: Any, x: Shape) -> str:
@@ -173,7 +175,10 @@ def _joined(sign: str) -> Callable[[Any, Any], str]:
 
 
 _LINES: dict[str, Callable[[Any, Any], str]] = {
-    "Conv2d": _convolution,
+    "Conv1d": _convolution("Convolution"),
+    "Conv2d": _convolution("Convolution"),
+    "Conv3d": _convolution("Convolution"),
+    "ConvTranspose2d": _convolution("Transposed convolution"),
     "ConnectedConv2d": _table_convolution,
     "Linear": lambda op, x: f"Fully connected: n={op.out_features}{_bias(op)}",
     "RBF": lambda op, x: f"RBF: n={op.out_features}",
@@ -186,6 +191,8 @@ _LINES: dict[str, Callable[[Any, Any], str]] = {
     "BatchNorm1d": lambda op, x: "Batch normalization",
     "BatchNorm2d": lambda op, x: "Batch normalization",
     "LocalResponseNorm": lambda op, x: "Local response normalization",
+    "Resize": lambda op, x: f"Resize to {_crossed(op.output(x).axes)}",
+    "Upsample": lambda op, x: f"Resize to {_crossed(op.output(x).axes)}",
     "ZeroPad2d": lambda op, x: f"Zero padding: {_one(op.padding)}",
     "Add": _joined("+"),
     "Multiply": _joined("*"),
@@ -251,7 +258,8 @@ def _totals(graph: Graph) -> list[Claim]:
     total = sum(params)
     claims = [("total parameter =", _sum(params)), ("total MACs =", _sum(macs))]
     if total:
-        claims.append(("total parameter memory =", f"{_code(f'{total:,}*{size}')} = {total * size:,} bytes = {_megabytes(total * size)} MB"))
+        product = _code(f"{total:,}*{size}")
+        claims.append(("total parameter memory =", f"{product} = {total * size:,} bytes = {_megabytes(total * size)} MB"))
     return claims
 
 
@@ -259,7 +267,7 @@ def _sum(numbers: list[int]) -> str:
     """Return a sum with its terms, as far as a person would write them out."""
     terms = [number for number in numbers if number]
     shown = " + ".join(f"{term:,}" for term in terms)
-    return f"{shown} = {sum(terms):,}" if 1 < len(terms) and len(shown) <= LONGEST_SUM else f"{sum(terms):,}"
+    return f"{shown} = {sum(terms):,}" if len(terms) > 1 and len(shown) <= LONGEST_SUM else f"{sum(terms):,}"
 
 
 def _megabytes(number: int) -> str:

@@ -1,0 +1,290 @@
+"""Why a number: which network, option or way of counting gives the figure that somebody printed, or comes nearest to it.
+
+What has to change least comes first: the model itself in any way of counting, then its spec's other variants, its other families,
+one option, two. The search ends with the first of these that has an answer. Nothing is called an answer but what is equal to the
+number or is printed as it: rounded or cut off.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import msgspec
+
+from archcalc.analysis.why_changes import (
+    BATCHES,
+    FAMILY,
+    ONE,
+    OWN,
+    TWO,
+    Base,
+    Changed,
+    Step,
+    double,
+    families,
+    network,
+    single,
+    variants,
+)
+from archcalc.analysis.why_measures import BY_KEY, MEASURES, Measure, Network
+from archcalc.analysis.why_printed import FILES, FILES_SOURCE, LISTS
+from archcalc.analysis.why_reading import EXACT, FITS, PRINTED, Reading, readings
+
+MOST_ANSWERS, NEAREST = 12, 5
+MOST_WORK = 40_000  # layers that are looked at among the changed networks: about half a second
+COUNTING_WORK = 4  # what the tools' counts of a layer cost, in layers looked at
+_LAYER_DIGITS = 3  # a layer is named for a rounded number only if it has so many digits: there are many layers
+_TWO_DIGITS = 3  # the same for two changes at once
+_CHANGE = 0.1  # what one level of change counts for in looking for the nearest
+_LAYERS, _ALL_BUT, _FILE = 4, 5, 1  # the plainness of a single layer, of all layers but one, and of a published file
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A network in a way of counting. ``fit`` is ``exact``, ``printed``, ``rounds``, ``truncates``, or empty for one that is only near.
+
+    ``settings`` tell another variant from the one that was asked for, ``steps`` are what is changed besides; ``layer`` is set where the
+    number is a single layer's; ``off`` is what the value has more than the number.
+    """
+
+    model: str
+    title: str
+    settings: tuple[str, ...]
+    steps: tuple[str, ...]
+    measure: str
+    words: str
+    value: int
+    off: int
+    fit: str
+    layer: str | None = None
+    reading: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was found for a number: the answers, the best first, or else the nearest candidates."""
+
+    number: str
+    asked: Base
+    answers: tuple[Candidate, ...]
+    nearest: tuple[Candidate, ...]
+    best: Changed | None  # the network of the first of them
+
+
+class _Found(NamedTuple):
+    """A candidate at its rank."""
+
+    rank: tuple[int, int, int, int, int]  # level, number of steps, plainness, fit, reading
+    candidate: Candidate
+    changed: Changed
+
+
+def why(base: Base, number: str) -> Answer:
+    """Return what the number is of the model. Raises ArchcalcError for what is no number and for a model that does not fit together."""
+    search = _Search(base, readings(number))
+    found = search.run()
+    answers = tuple(one.candidate for one in found[:MOST_ANSWERS])
+    nearest = () if answers else tuple(one.candidate for one in search.near())
+    first = found[0] if found else search.near()[0] if search.near() else None
+    return Answer(number.strip(), base, answers, nearest, first.changed if first else None)
+
+
+class _Search:
+    """One search for one number: the readings, and what has been found so far."""
+
+    def __init__(self, base: Base, wanted: tuple[Reading, ...]):
+        self.base = base
+        self.readings = wanted
+        self.found: list[_Found] = []
+        self.others: list[_Found] = []
+        self.work = 0
+
+    def run(self) -> list[_Found]:
+        """Return the answers at the first level that has any."""
+        title = self.base.spec.variant(self.base.variant).title
+        own = Changed(OWN, self.base.variant, title, (), (), self.base.graph)
+        self.own(own, Network(own.build(), self.base.dtype))
+        for level, changes in enumerate((variants, families), start=OWN + 1):
+            if self.answers(level - 1):
+                break
+            for changed in changes(self.base):
+                self.look(changed)
+        for level, changes_of in ((ONE, single), (TWO, double)):
+            if self.answers(level - 1):
+                break
+            for changed in changes_of(self.base, title):
+                if self.work > MOST_WORK:
+                    break
+                self.look(changed)
+        return self.answers(TWO)
+
+    def answers(self, level: int) -> list[_Found]:
+        """Return what has been found that is no more far-fetched than the level: of all that, the least far-fetched."""
+        within = sorted((one for one in self.found if one.rank[0] <= level), key=lambda one: one.rank)
+        best = [one for one in within if one.rank[0] == within[0].rank[0]]
+        if any(one.candidate.fit == EXACT for one in best):
+            best = [one for one in best if one.candidate.fit == EXACT]
+        # Of the model itself every way of counting is told, of another network the plainest.
+        firsts = {id(one.changed): one for one in reversed(best)}
+        return [one for one in best if one.changed.level == OWN or one is firsts[id(one.changed)]]
+
+    def near(self) -> list[_Found]:
+        """Return the nearest candidates, one of a network for each thing counted; the more is changed, the nearer it has to be."""
+        nearest: dict[tuple[int, str], _Found] = {}
+        for one in sorted(self.others, key=_distance):
+            nearest.setdefault((id(one.changed), BY_KEY[one.candidate.measure].base), one)
+            if len(nearest) == NEAREST:
+                break
+        return list(nearest.values())
+
+    def own(self, changed: Changed, found: Network) -> None:
+        """Try the model itself in every way of counting, then its layers, and what was printed of it."""
+        for measure in MEASURES:
+            self.judge(changed, measure, measure.value(found))
+        for measure in map(BY_KEY.__getitem__, ("params", "macs", "outputs")):
+            self.layers(changed, measure, _scopes(found, measure))
+        self.all_but_one(changed, found)
+        self.batches(changed, found)
+        self.printed(changed)
+
+    def look(self, changed: Changed) -> None:
+        """Try a network that is not quite the model, in the ways of counting that may be meant at that distance."""
+        graph = network(changed)
+        if graph is None:
+            return
+        found = Network(graph, self.base.dtype)
+        counts = self.may_count(BY_KEY["macs"].value(found))
+        self.work += len(graph.nodes) * (1 + COUNTING_WORK * counts) if changed.level >= ONE else 0
+        for measure in MEASURES:
+            if not measure.own_only and (counts or measure.network is None or measure.base != "macs"):
+                self.judge(changed, measure, measure.value(found))
+
+    def may_count(self, macs: int) -> bool:
+        """Whether the number is of the order of the tools' counts: they leave out no more than half, and double it at most twice."""
+        return any(not reading.byte and macs <= 4 * reading.target and reading.target <= 8 * macs for reading in self.readings)
+
+    def judge(self, changed: Changed, measure: Measure, value: int, layer: str | None = None, plainness: int | None = None) -> None:
+        """Hold a value against each reading of the number."""
+        plainness = measure.plainness if plainness is None else plainness
+        for position, reading in enumerate(self.readings):
+            if reading.byte != measure.byte or value <= 0:
+                continue
+            fit = reading.fit(value)
+            if fit and not _telling(changed, reading, plainness, measure.base):
+                fit = None
+            level = changed.level + reading.level
+            if layer is not None and not reading.exact:
+                level = max(level, ONE)
+            candidate = _candidate(changed, measure, value, reading, fit or "", layer)
+            if fit and not self.is_known(changed, measure, value):
+                self.found.append(self.ranked(level, plainness, position, candidate, changed))
+            elif not fit and position == 0 and plainness <= 1 and level <= ONE:
+                self.others.append(self.ranked(level, plainness, position, candidate, changed))
+
+    @staticmethod
+    def ranked(level: int, plainness: int, position: int, candidate: Candidate, changed: Changed) -> _Found:
+        """Return the candidate with its rank: what has to change least, then what needs the fewest words, then what fits best."""
+        fit = FITS.index(candidate.fit) if candidate.fit else len(FITS)
+        return _Found((level, len(changed.changes), plainness, fit, position), candidate, changed)
+
+    def is_known(self, changed: Changed, measure: Measure, value: int) -> bool:
+        """Whether a plainer way of counting gave the same for the same network; tools are named each for itself."""
+        if measure.network is not None and measure.base == "macs":
+            return False
+        return any(
+            one.changed is changed and one.candidate.value == value and one.candidate.fit and one.candidate.layer is None
+            for one in self.found
+        )
+
+    def layers(self, changed: Changed, measure: Measure, amounts: dict[str, int]) -> None:
+        """Try the layers, and the scopes that their paths name, each by itself."""
+        for name, amount in amounts.items():
+            if any(reading.precision >= _LAYER_DIGITS and reading.fit(amount) for reading in self.readings if not reading.byte):
+                self.judge(changed, measure, amount, name, _LAYERS)
+
+    def all_but_one(self, changed: Changed, found: Network) -> None:
+        """Try the parameters of all layers but one."""
+        measure = BY_KEY["params"]
+        total = measure.value(found)
+        for name, amount in _scopes(found, measure).items():
+            if any(reading.exact and not reading.byte and total - amount == reading.target for reading in self.readings):
+                wanting = measure._replace(key="params-layer", words=f"parameters of all layers but {name}")
+                self.judge(changed, wanting, total - amount, plainness=_ALL_BUT)
+
+    def batches(self, changed: Changed, found: Network) -> None:
+        """Try the plain counts over a batch."""
+        for measure in MEASURES:
+            if (
+                measure.plainness <= 1
+                and measure.base in ("macs", "neurons", "output_bytes")
+                and measure.key not in ("neurons", "connections")
+            ):
+                value = measure.value(found)
+                for batch in BATCHES:
+                    if any(reading.fit(batch * value) for reading in self.readings if reading.byte == measure.byte):
+                        together = changed._replace(level=ONE, steps=(Step(f"a batch of {batch * self.base.batch}"),))
+                        self.judge(together, measure, batch * value, plainness=measure.plainness + 2)
+
+    def printed(self, changed: Changed) -> None:
+        """Try what was printed of the model and follows from no way of counting."""
+        for one in LISTS:
+            if one.spec == self.base.spec.name:
+                measure = BY_KEY[one.measure]
+                self.hold(
+                    changed,
+                    measure._replace(words=f"{measure.words}, which is what the list in {one.source} adds up to"),
+                    one.total,
+                )
+                for layer, number in one.rows:
+                    self.hold(changed, measure._replace(words=f"{measure.words} in the list of {one.source}"), number, layer)
+        for file in FILES:
+            if file.model == self.base.variant:
+                words = f"bytes, the {file.text} that {FILES_SOURCE} has for {file.file}"
+                self.hold(changed, BY_KEY["state_dict"]._replace(key="file", words=words), file.thousandths * 2**20 // 1000)
+
+    def hold(self, changed: Changed, measure: Measure, value: int, layer: str | None = None) -> None:
+        """Hold a printed number against the readings; where the model itself gives it, that is said already."""
+        for position, reading in enumerate(self.readings):
+            fit = reading.fit(value) if reading.byte == measure.byte else None
+            if fit and (reading.exact or reading.precision >= _LAYER_DIGITS) and not self.is_known(changed, measure, value):
+                candidate = _candidate(changed, measure, value, reading, PRINTED, layer)
+                self.found.append(self.ranked(reading.level, measure.plainness + _FILE, position, candidate, changed))
+
+
+def _distance(one: _Found) -> tuple[float, tuple[int, ...]]:
+    """Return how far a candidate is from the number, as a share of the larger of them; what is changed counts as distance too."""
+    value, off = one.candidate.value, one.candidate.off
+    return abs(off) / max(value, value - off) + _CHANGE * one.changed.level, one.rank
+
+
+def _telling(changed: Changed, reading: Reading, plainness: int, base: str) -> bool:
+    """Whether a fit says something: with few digits and much changed there is always one."""
+    if reading.exact:
+        return True
+    if changed.level == TWO:
+        return plainness <= 1 and reading.precision >= _TWO_DIGITS and base in ("params", "macs")
+    return changed.level < ONE or (plainness <= 2 and reading.precision > 1)
+
+
+def _candidate(changed: Changed, measure: Measure, value: int, reading: Reading, fit: str, layer: str | None) -> Candidate:
+    off = round(Fraction(value) - reading.target)
+    settings, steps = (tuple(step.words for step in some) for some in (changed.settings, changed.steps))
+    return Candidate(
+        changed.model, changed.title, settings, steps, measure.key, measure.words, value, off, fit, layer, reading.words
+    )
+
+
+def _scopes(found: Network, measure: Measure) -> dict[str, int]:
+    """Return what each layer amounts to, and each scope that holds several, in order."""
+    amounts: dict[str, int] = {}
+    for (name, _), amount in zip(found.parts, measure.layers(found), strict=True):
+        for path in _paths(name):
+            if path == name or measure.key != "outputs":
+                amounts[path] = amounts.get(path, 0) + amount
+    return amounts
+
+
+def _paths(name: str) -> Iterator[str]:
+    end = name.find(".")
+    while end >= 0:
+        yield name[:end]
+        end = name.find(".", end + 1)
+    yield name

@@ -1,0 +1,55 @@
+"""``archcalc verify PAGE.md|SPEC.yaml``: judges the claims of a page, or the published numbers of a spec."""
+
+import click
+
+from archcalc.cli.options import Command, completed_by
+
+FORMATS = ("table", "json", "junit", "github", "md")  # held equal by a test to archcalc.render.verify.FORMATS
+
+
+@click.command(
+    "verify",
+    cls=Command,
+    help="""Judge every claim of a page of hand calculations, or the numbers that a spec says are published.
+
+    A wrong claim is shown with the right arithmetic and with the smallest change that would make it right. A line with digits that
+    is no claim is shown as ?. Exit 1 if anything is wrong.""",
+    examples=(
+        "archcalc verify notes.md",
+        "archcalc verify notes.md --model alexnet --annotate marked.md",
+        "archcalc verify resnet.yaml",
+        "archcalc verify homework.md --hide-answers --strict",
+    ),
+)
+@click.argument("page", metavar="PAGE.md|SPEC.yaml", type=click.Path(), shell_complete=completed_by("complete_models"))
+@click.option("--model", metavar="MODEL", shell_complete=completed_by("complete_models"), help="Hold the page against this model.")
+@click.option("--variant", metavar="NAME", help="The variant of the model, or the only one of the spec to check.")
+@click.option("--strict", is_flag=True, help="Fail on lines that were not read, too.")
+@click.option("--hide-answers", is_flag=True, help="Say where something is wrong, and not what.")
+@click.option("--annotate", metavar="FILE", type=click.Path(), help="Write a copy of the page with the remarks beside its lines.")
+@click.option("--format", type=click.Choice(FORMATS), default="table", help="Form of the output.")
+@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
+@click.pass_context
+def command(
+    context: click.Context,
+    page: str,
+    model: str | None,
+    variant: str | None,
+    strict: bool,
+    hide_answers: bool,
+    annotate: str | None,
+    format: str,
+    file: str | None,
+) -> None:
+    """Read, judge, render."""
+    from archcalc.render import verify
+    from archcalc.render.formats import deliver
+    from archcalc.worksheet.files import check
+
+    checked = check(page, model, variant)
+    verified = verify.Verified(page, checked.judgement, strict, hide_answers)
+    if annotate is not None:
+        deliver(verify.annotated(checked.text, verified, checked.page), annotate)
+    verify.deliver_to(format, verified, file)
+    if not verified.passes:
+        context.exit(1)

@@ -1,0 +1,44 @@
+"""``archcalc worksheet MODEL``: a page of claims, worked out or to be filled in."""
+
+import os
+
+import click
+
+from archcalc.cli.options import Command, Request, model_options, setting
+from archcalc.errors import UsageError
+
+
+@click.command(
+    "worksheet",
+    cls=Command,
+    help="A page of hand calculations for a model, which verify reads: worked out, or left to be filled in.",
+    examples=(
+        "archcalc worksheet alexnet",
+        "archcalc worksheet lenet5 --blank -o lenet5.md",
+        "archcalc worksheet net.yaml --set classes=10 | archcalc verify -",
+    ),
+)
+@model_options
+@click.option("--blank", is_flag=True, help="Leave the answers out.")
+@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
+def command(request: Request, blank: bool, file: str | None) -> None:
+    """Load, write, deliver."""
+    from archcalc.render.formats import deliver
+    from archcalc.spec import index
+    from archcalc.worksheet.write import worksheet
+
+    if request.batch > 1 or request.dtype != "float32":
+        raise UsageError("E207", "a worksheet is about one image in float32", help="leave out --batch and --dtype")
+    _, variant, graph = request.load()
+    settings = {name: setting(name, text) for name, text in request.settings}
+    inputs = dict(zip([node.name for node in graph.inputs], [node.output[1:] for node in graph.inputs], strict=True))
+    page = worksheet(
+        graph,
+        # A bundled variant has a name of its own; a spec is looked for beside the page.
+        variant if variant in index() else os.path.basename(request.model),
+        variant=None if variant in index() else request.variant,
+        settings=settings,
+        inputs=inputs if request.inputs else None,
+        blank=blank,
+    )
+    deliver(page, file)

@@ -1,0 +1,279 @@
+"""Judgements on a screen and beside the page's own lines, and in the forms of other programs: JSON, JUnit, GitHub, Markdown."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, cast
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+
+from archcalc.render.figures import plain
+from archcalc.render.formats import Result, as_json
+from archcalc.render.markup import markdown
+from archcalc.render.tables import Column, Table
+from archcalc.render.terminal import PIPE, Measure, Screen, fold
+from archcalc.worksheet.page import Finding, Judgement, Page, Plain
+
+MARKS = {"right": " ", "wrong": "x", "unread": "?"}
+WIDEST_TEXT = 44  # cells of a line of the page that stand beside a remark
+NARROWEST_REMARK = 36
+
+
+class ClaimRow(msgspec.Struct, frozen=True):
+    """A claim, or a line with digits that fits no form.
+
+    ``expected`` is the right number (or sizes), ``found`` what the page says; ``because`` is the right arithmetic and what would
+    make the claim right. ``slip`` names a mistake that gives the written number exactly. ``carried_from`` is the line of the error
+    that a claim follows from; but for that it is right.
+    """
+
+    line: int
+    text: str
+    verdict: Literal["right", "wrong", "unread"]
+    expected: Plain
+    found: Plain
+    because: str
+    slip: str | None
+    carried_from: int | None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many claims are right and wrong, and how many lines were not read."""
+
+    right: int
+    wrong: int
+    unread: int
+
+
+class VerifyDocument(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
+    """What ``archcalc verify --format json`` prints."""
+
+    schema_: str
+    claims: tuple[ClaimRow, ...]
+    counts: Counts
+
+
+class Verified(NamedTuple):
+    """A judgement to be shown: the file it is about, whether unread lines fail, whether the answers stay hidden."""
+
+    file: str
+    judgement: Judgement
+    strict: bool = False
+    hide_answers: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing is wrong; with ``strict``, nothing unread either."""
+        counts = self.judgement.counts
+        return not counts["wrong"] and not (self.strict and counts["unread"])
+
+    def remarks(self, finding: Finding) -> list[str]:
+        """Return what is to be said about a finding, the right arithmetic first."""
+        if finding.verdict == "unread":
+            return [] if not self.strict else ["this line fits no form"]
+        if finding.verdict == "right":
+            return [f"follows from line {finding.carried_from}"] if finding.carried_from else []
+        if self.hide_answers:
+            return ["look at this again"]
+        return [remark for remark in (finding.because, finding.remark, *finding.hints) if remark]
+
+    @property
+    def summary(self) -> str:
+        """The last line: how many of which."""
+        counts = self.judgement.counts
+        claims = counts["right"] + counts["wrong"]
+        carried = sum(1 for finding in self.judgement.findings if finding.carried_from)
+        parts = [
+            f"{_number(claims, 'claim')}: {counts['right']:,} right"
+            + (f" ({carried:,} of them by an earlier error)" if carried else "")
+        ]
+        parts.append(f"{counts['wrong']:,} wrong")
+        if counts["unread"]:
+            parts.append(f"{_number(counts['unread'], 'line')} with digits not read (?)")
+        return f"{self.file}: {', '.join(parts)}" if claims or counts["unread"] else f"{self.file}: nothing on it is a claim"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def as_text(verified: Verified, screen: Screen) -> str:
+    """Return the findings for people: lines that were not read, then what is wrong and why, then the sum of it."""
+    from rich.cells import cell_len
+
+    findings = verified.judgement.findings
+    shown = [finding for finding in findings if finding.verdict == "unread"]
+    shown += [finding for finding in findings if finding.verdict == "wrong"]
+    width = len(str(max((finding.line for finding in shown), default=1)))
+    texts = [plain(finding.text.strip()) for finding in findings if finding.verdict == "wrong"]
+    beside = min(WIDEST_TEXT, max(map(cell_len, texts), default=0))
+    lines: list[str] = []
+    for finding in shown:
+        lines += _told(verified, finding, width, beside, screen, cell_len)
+    conventions = () if verified.hide_answers else verified.judgement.conventions
+    lines += [
+        line for convention in conventions for line in fold(f"on the whole page: {plain(convention)}", screen.width, cell_len)
+    ]
+    style = "bold" if verified.passes else "red"
+    return "\n".join([*lines, screen.paint(plain(verified.summary), style)]) + "\n"
+
+
+def _told(verified: Verified, finding: Finding, width: int, beside: int, screen: Screen, measure: Measure) -> list[str]:
+    """Return the lines of one finding: the page's line, the first remark beside it where there is room, the others below."""
+    margin = f"{finding.line:>{width}} {MARKS[finding.verdict]}  "
+    room = None if screen.width is None else max(NARROWEST_REMARK, screen.width - len(margin))
+    text = plain(finding.text.strip())
+    first, *others = verified.remarks(finding) or [""]
+    indent = " " * len(margin)
+    style = "dim" if finding.verdict == "unread" else ""
+    is_short = measure(text) <= beside and (room is None or beside + 2 + measure(plain(first)) <= room)
+    if first and is_short:
+        line = f"{text}{' ' * (beside - measure(text))}  {plain(first)}"
+        lines = [margin + line]
+    else:
+        crop = fold(text, min(room or 10**9, 2 * WIDEST_TEXT), measure)
+        lines = [margin + crop[0] + (" ..." if len(crop) > 1 else "")] if crop else [margin]
+        others = [first, *others] if first else []
+    painted = [screen.paint(lines[0], style)]
+    painted[0] = painted[0].replace(" x  ", f" {screen.paint('x', 'red')}  ", 1) if finding.verdict == "wrong" else painted[0]
+    below = [part for remark in others for part in fold(plain(remark), None if room is None else room - 2, measure)]
+    return [*painted, *(f"{indent}  {part}" for part in below)]
+
+
+def document(verified: Verified) -> VerifyDocument:
+    """Return the findings for machines."""
+    counts = Counts(**verified.judgement.counts)
+    return VerifyDocument("archcalc.verify/1", tuple(_row(verified, finding) for finding in verified.judgement.findings), counts)
+
+
+def _row(verified: Verified, finding: Finding) -> ClaimRow:
+    hidden = verified.hide_answers
+    because = "" if hidden or finding.verdict == "unread" else "; ".join(verified.remarks(finding)) or finding.because
+    expected, slip = (None, None) if hidden else (finding.expected, finding.slip)
+    verdict = cast(Literal["right", "wrong", "unread"], finding.verdict)
+    return ClaimRow(finding.line, finding.text, verdict, expected, finding.found, because, slip, finding.carried_from)
+
+
+def to_json(verified: Verified, screen: Screen) -> str:
+    """Return the document with a line for each claim."""
+    return as_json(Result(document(verified), "claims", lambda: _table(verified)), screen)
+
+
+def to_markdown(verified: Verified, screen: Screen) -> str:
+    """Return what is wrong or unread as a table of GitHub's Markdown."""
+    return markdown(_table(verified))
+
+
+def _table(verified: Verified) -> Table:
+    columns = (
+        Column("line", "Line", "count"),
+        Column("verdict", "Verdict"),
+        Column("text", "The page"),
+        Column("because", "Because"),
+    )
+    shown = [finding for finding in verified.judgement.findings if finding.verdict != "right"]
+    rows = tuple((f.line, f.verdict, f.text.strip(), "; ".join(verified.remarks(f))) for f in shown)
+    notes = () if verified.hide_answers else verified.judgement.conventions
+    return Table(verified.summary, columns, rows, notes=tuple(notes))
+
+
+def to_junit(verified: Verified, screen: Screen) -> str:
+    """Return the claims as test cases of JUnit's XML; lines that were not read are skipped, or fail when strict."""
+    cases = [_case(verified, finding) for finding in verified.judgement.findings]
+    counts = verified.judgement.counts
+    failures = counts["wrong"] + (counts["unread"] if verified.strict else 0)
+    skipped = 0 if verified.strict else counts["unread"]
+    about = f'name={_attribute(verified.file)} tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
+    return (
+        "\n".join(
+            [
+                '<?xml version="1.0" encoding="UTF-8"?>',
+                "<testsuites>",
+                f"  <testsuite {about}>",
+                *cases,
+                "  </testsuite>",
+                "</testsuites>",
+            ]
+        )
+        + "\n"
+    )
+
+
+def _case(verified: Verified, finding: Finding) -> str:
+    head = f"    <testcase classname={_attribute(verified.file)} name={_attribute(f'line {finding.line}: {finding.text.strip()}')}"
+    message = _attribute("; ".join(verified.remarks(finding)))
+    if finding.verdict == "wrong" or (finding.verdict == "unread" and verified.strict):
+        return f'{head}><failure type="{finding.verdict}" message={message}/></testcase>'
+    if finding.verdict == "unread":
+        return f'{head}><skipped message="this line fits no form"/></testcase>'
+    return f"{head}/>"
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(plain(text))
+
+
+def to_github(verified: Verified, screen: Screen) -> str:
+    """Return a workflow command of GitHub's for each line that is wrong (or unread, if strict), to mark it in a pull request."""
+    lines = []
+    for finding in verified.judgement.findings:
+        if finding.verdict == "right" or (finding.verdict == "unread" and not verified.strict):
+            continue
+        message = "; ".join([f"{finding.text.strip()}", *verified.remarks(finding)])
+        where = f"file={_property(verified.file)},line={finding.line},title={_property(finding.slip or finding.verdict)}"
+        lines.append(f"::error {where}::{_data(message)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _data(text: str) -> str:
+    return plain(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMATS: dict[str, Callable[[Verified, Screen], str]] = {
+    "table": as_text,
+    "json": to_json,
+    "junit": to_junit,
+    "github": to_github,
+    "md": to_markdown,
+}
+
+
+def annotated(text: str, verified: Verified, page: Page | None = None) -> str:
+    """Return a copy of the text with a remark beside each line that is wrong, or that follows from one that is."""
+    roles = {} if page is None else {line.number: line.role for line in page.lines}
+    remarks: dict[int, list[str]] = {}
+    for finding in verified.judgement.findings:
+        told = verified.remarks(finding)
+        if finding.verdict != "unread" and told:
+            remarks.setdefault(finding.line, []).append(f"{MARKS[finding.verdict].strip() or '~'} {'; '.join(told)}")
+    lines = text.split("\n")
+    for number, told in remarks.items():
+        lines[number - 1] = _with_remark(lines[number - 1], " | ".join(told), roles.get(number, "code"))
+    return "\n".join(lines)
+
+
+def _with_remark(text: str, remark: str, role: str) -> str:
+    """Return the line with the remark: in the last cell of a table's row, as a comment in code, as code in prose."""
+    remark = plain(remark.replace("`", "'"))
+    if role == "code":
+        return f"{text}  # {remark}"
+    if role == "row":
+        inside, bar, rest = text.rstrip().rpartition("|")
+        escaped = f"`{remark.replace('|', '/')}`"
+        return f"{inside.rstrip()} {escaped} {bar}" if bar and not rest else f"{text} {escaped}"
+    return f"{text}  `{remark}`"
+
+
+def deliver_to(format: str, verified: Verified, file: str | None) -> None:
+    """Write the judgement in a format to a file, or to standard output. Raises UsageError if that cannot be written."""
+    import os
+    import sys
+
+    from archcalc.render.formats import deliver
+    from archcalc.render.terminal import screen
+
+    target = screen(sys.stdout, os.environ) if file is None or file == "-" else PIPE
+    deliver(FORMATS[format](verified, target), file, target)

@@ -1,0 +1,145 @@
+"""A page with the model it speaks of, and a spec with its published numbers, both judged into the same findings."""
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+from archcalc.analysis import analyse
+from archcalc.analysis.derive import Tracer
+from archcalc.analysis.expected import Finding as Published
+from archcalc.analysis.expected import judge as held_against
+from archcalc.analysis.written import Written
+from archcalc.errors import UsageError, did_you_mean
+from archcalc.graph import Graph
+from archcalc.spec import Spec, index, read_spec
+from archcalc.spec.expect import Expectation
+from archcalc.worksheet.judge import judge
+from archcalc.worksheet.page import Finding, Judgement, Page, Plain
+from archcalc.worksheet.reading import read
+from archcalc.worksheet.write import answer
+
+MOST_BYTES = 16_000_000  # of a file that is read at all; the page's own bound is in characters
+STDIN = "-"
+
+
+class Checked(NamedTuple):
+    """What was judged: the text, the judgement, and the page where it was one."""
+
+    text: str
+    judgement: Judgement
+    page: Page | None = None
+
+
+def check(path: str, model: str | None = None, variant: str | None = None) -> Checked:
+    """Return the judgement on a page, on the published numbers of a spec, or on those of a bundled model.
+
+    ``model`` is what a page is held against, instead of the one that it names itself. Raises ArchcalcError for what cannot be read.
+    """
+    if path.endswith((".yaml", ".yml")) or path.lower().replace("-", "_") in index():
+        spec, chosen = read_spec(path)
+        only = variant or (chosen if chosen != spec.name else None)
+        return Checked(spec.text, check_spec(spec, only))
+    content = _content(path)
+    page = read(content)
+    if model is None:
+        graph = model_of(page, os.path.dirname(path), variant)
+    else:
+        spec, chosen = read_spec(model)
+        graph = spec.graph(variant or chosen)
+    return Checked("\n".join(line.text for line in page.lines), judge(page, graph), page)
+
+
+def _content(path: str) -> bytes:
+    """Return what the file holds, up to more than a page may have. Raises UsageError if it cannot be read."""
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(MOST_BYTES)
+        with open(path, "rb") as file:
+            return file.read(MOST_BYTES)
+    except FileNotFoundError:
+        help = did_you_mean(path, list(index())) or "a page of notes (PAGE.md), a spec (SPEC.yaml), or the name of a bundled model"
+        raise UsageError("E200", f"there is no file {path}", help=help) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError("E200", f"cannot read {path}: {reason}") from None
+
+
+def model_of(page: Page, folder: str, variant: str | None = None) -> Graph | None:
+    """Return the network that the page's head names, None where it names none.
+
+    A page comes from strangers: it may name a bundled model, or a spec that lies in ``folder`` beside it, and no other file.
+    """
+    if page.model is None:
+        return None
+    name = page.model.strip()
+    if name.lower().replace("-", "_") not in index():
+        if os.path.basename(name) != name or not name.endswith((".yaml", ".yml")):
+            message = f"the page is about {name[:60]}, which is no bundled model"
+            raise UsageError("E201", message, help="archcalc list shows them; a spec of your own must lie beside the page")
+        name = os.path.join(folder, name)
+    spec, chosen = read_spec(name)
+    variant = variant or page.variant or chosen
+    return spec.graph(variant, page.settings, _inputs(spec, variant, getattr(page, "input", None)))
+
+
+def _inputs(spec: Spec, variant: str | None, given: Any) -> dict[str, tuple[int, ...]]:
+    if given is None:
+        return {}
+    if isinstance(given, dict):
+        return {name: tuple(sizes) for name, sizes in given.items()}
+    return {next(iter(spec.variant(variant).inputs)): tuple(given)}
+
+
+def check_spec(spec: Spec, variant: str | None = None) -> Judgement:
+    """Return a finding for each published number of a variant, or of all of them for None."""
+    findings: list[Finding] = []
+    for chosen in [spec.variant(variant)] if variant else spec.variants.values():
+        if not chosen.expect:
+            continue
+        graph = spec.graph(chosen.name)
+        judged = held_against(chosen.expect, graph, analyse(graph))
+        findings += [_finding(published, graph) for published in judged]
+    return Judgement(tuple(sorted(findings, key=lambda finding: finding.line)))
+
+
+def _finding(published: Published, graph: Graph) -> Finding:
+    expectation = published.expectation
+    place = expectation.place
+    claimed: Plain = expectation.sizes if expectation.figure is None else expectation.figure.text
+    because = "" if published.right else _because(published, graph)
+    return Finding(
+        line=place.line,
+        text=place.text.strip(),
+        verdict="right" if published.right else "wrong",
+        quantity=expectation.quantity,
+        layer=expectation.layer or "",
+        expected=published.found,
+        found=claimed,
+        because=because,
+    )
+
+
+def _because(published: Published, graph: Graph) -> str:
+    """Return the right number with its arithmetic, or what is wrong about the name."""
+    expectation, found = published.expectation, published.found
+    if found is None:
+        return f"{graph.name} has no layer {expectation.layer}" + (f": {published.help}" if published.help else "")
+    if isinstance(found, tuple):
+        return f"{graph.name}: the output of {expectation.layer} is {'x'.join(map(str, found))}"
+    whose = (
+        f"{graph.name}: {expectation.quantity} of {expectation.layer}"
+        if expectation.layer
+        else f"{graph.name}: {expectation.quantity}"
+    )
+    return f"{whose} = {_arithmetic(expectation, graph, found)}"
+
+
+def _arithmetic(expectation: Expectation, graph: Graph, found: int) -> str:
+    """Return the operator's own arithmetic of a layer's number; a total is a sum of too many for a line."""
+    if expectation.layer is None:
+        return f"{found:,}"
+    place = graph.nodes.index(graph.find(expectation.layer))
+    tracer = Tracer(graph, Written(graph))
+    op, x = tracer.op(place), tracer.x(place)
+    number = op.params(x) if expectation.quantity == "params" else op.macs(x, op.output(x))
+    return answer(number).replace("`", "") if number == found else f"{found:,}"  # shared parameters count where they are held

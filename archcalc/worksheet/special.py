@@ -1,0 +1,61 @@
+"""Layer lines of their own form: merges of branches, layers named by the size they make, and where a layer's input comes from."""
+
+import re
+
+from archcalc.worksheet.page import From, Item, Line, Said, Sizes
+from archcalc.worksheet.terms import sizes_in
+
+MOST_BRANCHES = 100
+
+_MERGES = {"add": "Add", "addition": "Add", "sum": "Add", "더하기": "Add", "덧셈": "Add", "multiply": "Multiply", "concat": "Concat",
+           "concatenate": "Concat", "concatenation": "Concat", "연결": "Concat", "결합": "Concat"}  # fmt: skip
+_MERGE = re.compile(rf"(?P<kind>{'|'.join(_MERGES)})\s*:\s*(?P<sizes>[0-9][0-9xX*,+\s]*[0-9])", re.IGNORECASE)
+_TO = re.compile(
+    r"(?P<kind>adaptive\s+average\s+pooling|adaptive\s+avg\s+pool|adaptive\s+max\s+pooling|resize|resizing|upsample)\s+to\s+"
+    r"(?P<h>[0-9]{1,6})(?:\s*[xX*]\s*(?P<w>[0-9]{1,6}))?",
+    re.IGNORECASE,
+)
+_TO_KINDS = {"adaptive a": "AdaptiveAvgPool2d", "adaptive m": "AdaptiveMaxPool2d", "resize": "Resize", "resizing": "Resize", "upsample": "Resize"}
+_NAME = r"[A-Za-z_][\w\-]*(?:\.[\w\-]+)*"
+_FROM = re.compile(rf"(?:input\s+)?from:?\s+(?P<names>{_NAME}(?:(?:\s*,\s*|\s+and\s+){_NAME}){{0,{MOST_BRANCHES}}})")
+_SHARES = re.compile(rf"the parameters are those of (?P<name>{_NAME})")
+_TABLE = re.compile(r"convolution by a table of (?P<entries>[0-9]{1,6}) entries\s*:\s*(?P<k>[0-9]{1,4}) x (?P<k_w>[0-9]{1,4}), n=(?P<n>[0-9]{1,6}), s=(?P<s>[0-9]{1,4}), padding=(?P<p>none|same|[0-9]{1,4})", re.IGNORECASE)
+_PADS = re.compile(r"zero padding\s*:\s*\[?(?P<sides>[0-9]{1,4}(?:\s*,\s*[0-9]{1,4}){0,3})\]?", re.IGNORECASE)
+_INPUT_FROM = re.compile(rf"(?P<before>.*[0-9\])])\s*\(\s*from\s+(?P<name>{_NAME})\s*\)")
+
+
+def read_special(line: Line, plain: str) -> list[Item] | None:
+    """Return what a line of one of these forms says."""
+    if found := _MERGE.fullmatch(plain):
+        return _merge(line, found)
+    if found := _TO.fullmatch(plain):
+        kind = re.sub(r"\s+", " ", found["kind"].lower())
+        op = next(op for start, op in _TO_KINDS.items() if kind.startswith(start))
+        return [Said(line.number, line.text, op, kernel=(int(found["h"]), int(found["w"] or found["h"])))]
+    if found := _FROM.fullmatch(plain):
+        return [From(line.number, line.text, tuple(re.split(r"\s*,\s*|\s+and\s+", found["names"])))]
+    if found := _SHARES.fullmatch(plain):
+        return [From(line.number, line.text, (found["name"],), True)]
+    if found := _TABLE.fullmatch(plain):
+        padding = {"none": "valid", "same": "same"}.get(found["p"].lower()) or (int(found["p"]),) * 2
+        k: Sizes = (int(found["k"]), int(found["k_w"]))
+        return [Said(line.number, line.text, "ConnectedConv2d", kernel=k, count=int(found["n"]), stride=(int(found["s"]),) * 2, padding=padding)]
+    if found := _PADS.fullmatch(plain):
+        sides = tuple(int(side) for side in found["sides"].split(","))
+        return [Said(line.number, line.text, "ZeroPad2d", padding=sides * 2 if len(sides) == 1 else sides)] if len(sides) != 3 else None
+    return None
+
+
+def _merge(line: Line, found: "re.Match[str]") -> list[Item] | None:
+    parts = re.split(r"\s*\+\s*|(?<=[0-9])\s*\*\s+(?=[0-9]+ x)", found["sizes"])
+    branches = [sizes_in(part) for part in parts]
+    if not 2 <= len(branches) <= MOST_BRANCHES or any(branch is None for branch in branches):
+        return None
+    sizes = tuple(branch[0] for branch in branches if branch is not None)
+    return [Said(line.number, line.text, _MERGES[found["kind"].lower()], branches=sizes)]
+
+
+def source_of(body: str) -> tuple[str, str] | None:
+    """Return the sizes and the name of ``56 x 56 x 64 (from maxpool)``."""
+    found = _INPUT_FROM.fullmatch(body)
+    return (found["before"], found["name"]) if found else None

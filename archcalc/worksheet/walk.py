@@ -1,0 +1,497 @@
+"""The walk over one network of a page, with two shapes: the true one, and the one that the writer has written so far."""
+
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple
+
+from archcalc.errors import ArchcalcError
+from archcalc.formula import Derived
+from archcalc.formula import text as formula_text
+from archcalc.ops import Op
+from archcalc.shape import Shape
+from archcalc.worksheet.arithmetic import written
+from archcalc.worksheet.checks import (
+    Answer,
+    Habits,
+    answer,
+    judge_arithmetic,
+    judge_number,
+    plain,
+    size_follows,
+    verdict,
+    wrong_equality,
+)
+from archcalc.worksheet.compare import follows
+from archcalc.worksheet.hints import Window, size_hints
+from archcalc.worksheet.layers import Block, Network
+from archcalc.worksheet.matching import Known, Truths
+from archcalc.worksheet.operators import UNKNOWN, entering, fits, given, output_of, readings, shape_of, sizes_of
+from archcalc.worksheet.page import Claim, Finding, Term
+from archcalc.worksheet.slips import Case, axis_slips
+from archcalc.worksheet.totals import Part, judge_total
+
+NOTHING_SAYS = "no layer line says what this comes from"
+
+
+class Own(NamedTuple):
+    """The writer's own shape, and the line of the error that it carries, if it does."""
+
+    shape: Shape | None
+    error: int | None = None
+
+
+class Walk:
+    """Judges the claims of one network, block after block."""
+
+    def __init__(self, network: Network, habits: Habits, truths: Truths | None = None):
+        self.network, self.habits, self.truths = network, habits, truths
+        self.findings: list[Finding] = []
+        self.truth: Shape | None = None
+        self.own = Own(None)
+        self.before_pool: Shape | None = None
+        self.parts: list[Part] = []
+        self.made: dict[int, tuple[Shape | None, Own]] = {}
+        self.began: tuple[Shape | None, Own] = (None, Own(None))
+
+    def judge(self) -> list[Finding]:
+        """Return the findings on all claims of the network."""
+        self._start()
+        self.began = (self.truth, self.own)
+        self._of_input()
+        totals = sorted(self.network.totals, key=lambda total: total[1])
+        for index, block in enumerate(self.network.blocks):
+            self._block(block)
+            while totals and totals[0][1] <= index + 1:
+                self._total(totals.pop(0)[0])
+        for claim, _ in totals:
+            self._total(claim)
+        self.findings += [alone(claim) for claim in self.network.alone]
+        self.findings += [Finding(item.line, item.text, "unread", because="the page has no such layer") for item in self.network.unlinked]
+        return self.findings
+
+    def _total(self, claim: Claim) -> None:
+        unread = next((line for line, _ in self.network.unread if line < claim.line), None)
+        self.findings.append(judge_total(claim, self.parts, self.habits, self.truths, unread))
+
+    def _start(self) -> None:
+        start = self.network.start
+        expected = self.truths.input if self.truths else None
+        shape = shape_of(start.term, expected) if start is not None and start.term is not None else None
+        if start is not None and start.term is not None and expected is not None:
+            claim = Claim(start.line, start.text, "input", (start.term,))
+            right = fits(start.term, expected)
+            self._add(claim, right, start.term, expected, because="" if right else f"the model's input is {_crossed(expected, start.term)}")
+            self.own = Own(expected if right else shape, None if right else start.line)
+            self.truth = expected
+        else:
+            self.truth = expected or shape
+            self.own = Own(shape or expected)
+
+    def _of_input(self) -> None:
+        """Judge the numbers on the input's own line: its elements, and that it costs nothing."""
+        for claim in self.network.of_input:
+            right = 0
+            if claim.quantity in ("memory", "neurons"):
+                if self.truth is None or UNKNOWN in self.truth:
+                    self.findings.append(alone(claim))
+                    continue
+                right = prod(self.truth)
+            shown = f"{'*'.join(map(str, (*self.truth[2:], self.truth[1])))} = {written(right)}" if right and self.truth else "an input has none"
+            also = (4 * right,) if claim.terms[-1].unit else ()
+            in_bytes = bool(claim.terms[-1].unit)
+            self.findings.append(judge_number(claim, Answer(right * (4 if in_bytes else 1), shown, also, in_bytes), (), None, self.habits))
+
+    def _block(self, block: Block) -> None:
+        said = block.said
+        x, own = self.truth, self.own
+        known = self.truths.match(said) if self.truths else None
+        if block.sources and not said.branches:
+            x, own = self._made(block.sources[0])
+        if said.branches or (known is not None and known.op.merges):
+            self._merge(block, known)
+            return
+        if known is not None:
+            x = known.x
+            own = own if own.error is not None else Own(x)
+        elif block.sources:
+            pass
+        elif self.truths is not None and self.truths.is_branched:
+            x, own = None, Own(None)
+        x, own = self._inputs(block, x, own, known is not None)
+        output = next((claim.terms[-1] for claim in block.claims if claim.quantity == "output" and claim.terms[-1].shape), None)
+        op = known.op if known is not None else _chosen(block, x, own, output)
+        if op is None:
+            self._unknown(block, output, x, own)
+            return
+        if known is not None:
+            self.findings += self.truths.statement(said, known) if self.truths else []
+        elif x is None and said.depth and output is None:
+            x = None
+        own, x = self._depth(block, op, x, own)
+        y = known.y if known is not None else output_of(op, x)
+        own_y = Own(output_of(op, own.shape), own.error)
+        if y is None and own_y.shape is None and x is None:
+            own_y = Own(shape_of(output) if output is not None else None)
+            y = own_y.shape
+        after = self._outputs(block, op, x, y, own_y)
+        self._counts(block, op, x, y, own, after)
+        self._remember(op, x, own)
+        self._leave(block, y, after)
+
+    def _leave(self, block: Block, y: Shape | None, own: Own) -> None:
+        """Go on from this block."""
+        self.truth, self.own = y, own
+        self.made[id(block)] = (y, own)
+
+    def _made(self, source: Block | None) -> tuple[Shape | None, Own]:
+        """Return what an earlier layer made, None being the network's input."""
+        return self.began if source is None else self.made.get(id(source), (None, Own(None)))
+
+    def _merge(self, block: Block, known: Known | None) -> None:
+        """Judge a merge: what it says comes in, branch by branch, and what comes out."""
+        said = block.said
+        made = [self._made(source) for source in block.sources]
+        error = next((own.error for _, own in made if own.error is not None), None)
+        trues = [y for y, _ in made]
+        mine = [own.shape for _, own in made]
+        claim = Claim(said.line, said.text, "input", (Term(said.text),))
+        if said.branches and len(trues) == len(said.branches):
+            for sizes, true, own in zip(said.branches, trues, mine, strict=True):
+                term = Term("x".join(map(str, sizes)), None, None, "", sizes, "unknown")
+                if true is not None and not fits(term, true) and not (own is not None and fits(term, own)):
+                    self._add(claim, False, term, true, because=f"that branch makes {_crossed(true, term)}", layer=said.name)
+        op = known.op if known is not None else next(readings(said, None, None), None)
+        y = known.y if known is not None else _merged_shape(op, trues)
+        after = Own(_merged_shape(op, mine), error)
+        after = after if after.error is not None and after.shape is not None else Own(y or after.shape, error)
+        if op is None or (y is None and after.shape is None):
+            self._unknown(block, None, None, Own(None))
+            self._leave(block, None, Own(None))
+            return
+        after = self._outputs(block, op, None, y, after)
+        for claim in block.claims:
+            if claim.quantity not in ("input", "output", "flat"):
+                answered = Answer(0, f"{type(op).__name__} has none") if claim.quantity in ("params", "macs", "weights") else None
+                self.findings.append(alone(claim) if answered is None else judge_number(claim, answered, (), None, self.habits))
+        self.before_pool = None
+        self._leave(block, y, after)
+
+    def _inputs(self, block: Block, x: Shape | None, own: Own, known: bool) -> tuple[Shape | None, Own]:
+        """Judge what the block says comes in, and return the shapes to go on with."""
+        for claim in block.claims:
+            if claim.quantity != "input":
+                continue
+            term = claim.terms[-1]
+            stated = shape_of(term, x)
+            if stated is None:
+                self.findings.append(_unread(claim))
+            elif x is None and own.shape is None:
+                x, own = stated, Own(stated)
+            elif x is not None and (fits(term, x) or fits(term, entering_flat(x))):
+                self._add(claim, True, term, x)
+                own = Own(x)
+            elif own.shape is not None and (fits(term, own.shape) or fits(term, entering_flat(own.shape))):
+                self._add(claim, True, term, x, carried=own.error)
+            elif not known and self._starts_again(block, stated, x, own):
+                because = f"no layer on the page makes {_crossed(stated, term)} of {_crossed(x or stated, term)}"
+                self.findings.append(verdict(claim, "unread", layer=block.said.name, found=plain(term), because=because))
+                x, own = stated, Own(stated)
+            else:
+                told = x if x is not None else own.shape
+                assert told is not None
+                self._add(claim, False, term, told, because=f"the layer before makes {_crossed(told, term)}", layer=block.said.name)
+                own = Own(stated, claim.line)
+        return x, own
+
+    def _starts_again(self, block: Block, stated: Shape, x: Shape | None, own: Own) -> bool:
+        """Whether what the block makes follows from the input it states, and not from what the page has made so far."""
+        output = next((claim.terms[-1] for claim in block.claims if claim.quantity == "output" and claim.terms[-1].shape), None)
+        if output is None or output.shape is None or block.said.op in ("Linear", None):
+            return False
+
+        def makes(shape: Shape | None) -> bool:
+            op = _chosen(block, shape, Own(None), output)
+            y = output_of(op, shape) if op is not None else None
+            return y is not None and fits(output, y)
+
+        return makes(stated) and not makes(x) and not makes(own.shape)
+
+    def _depth(self, block: Block, op: Op, x: Shape | None, own: Own) -> tuple[Own, Shape | None]:
+        """Judge the input channels that a kernel or a listing names."""
+        said = block.said
+        groups = getattr(op, "groups", 1)
+        stated = said.x if said.x is not None else said.depth
+        if stated is None:
+            return own, x
+        if x is None or (len(x) == 4 and x.c == UNKNOWN):
+            axes = x.axes if x is not None else (1, 1)
+            c = stated * (groups if said.x is None else 1)
+            shape = Shape((1, c, *axes)) if type(op).__name__ != "Linear" else Shape((1, c))
+            return Own(shape, own.error), shape
+        seen = entering(op, x).c
+        if stated in (seen, seen // groups if said.x is None else seen) or (said.op in ("MaxPool2d", "AvgPool2d") and stated == 1):
+            return own, x
+        own_seen = entering(op, own.shape).c if own.shape is not None else None
+        claim = Claim(said.line, said.text, "depth", (Term(str(stated), Fraction(stated)),))
+        if own_seen is not None and stated == own_seen:
+            self.findings.append(verdict(claim, "right", layer=said.name, expected=seen, found=stated, carried_from=own.error))
+            return own, x
+        because = f"the input has {seen:,} {'features' if type(op).__name__ == 'Linear' else 'channels'}, not {stated:,}"
+        self.findings.append(verdict(claim, "wrong", layer=said.name, expected=seen // groups, found=stated, because=because))
+        shape = own.shape or x
+        return Own(Shape((1, stated)) if type(op).__name__ == "Linear" else shape.with_axes(stated * groups, shape.axes), said.line), x
+
+    def _outputs(self, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own) -> Own:
+        """Judge what the block says comes out, and return the writer's shape to go on with."""
+        after = Own(own.shape if own.error else (y or own.shape), own.error)
+        for claim in block.claims:
+            if claim.quantity in ("output", "flat"):
+                after = self._output(claim, block, op, x, y, after)
+        return after
+
+    def _output(self, claim: Claim, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own) -> Own:
+        *sizes, last = claim.terms
+        name = block.said.name
+        if claim.quantity == "flat" or last.shape is None or (len(last.shape) == 1 and y is not None and len(y) == 4 and sizes):
+            sizes, last = list(claim.terms), None  # type: ignore[assignment]
+        if claim.quantity == "flat":
+            return self._flat(claim, y, own)
+        if sizes:
+            own = self._sizes(claim, sizes if last is None else [*sizes], op, x, y, own, name)
+        if last is None:
+            return own
+        term = last
+        if y is None and own.shape is None:
+            self.findings.append(_unread(claim))
+            return Own(shape_of(term))
+        if y is not None and fits(term, y):
+            self._add(claim, True, term, y, layer=name)
+            return Own(y)
+        if own.shape is not None and fits(term, own.shape):
+            self._add(claim, True, term, y, carried=own.error, layer=name)
+            return own
+        told = y if y is not None else own.shape
+        assert told is not None
+        self._wrong_shape(claim, term, op, x, told, name)
+        return Own(shape_of(term, told), claim.line)
+
+    def _flat(self, claim: Claim, y: Shape | None, own: Own) -> Own:
+        final = claim.terms[-1]
+        if y is None or final.value is None or UNKNOWN in y:
+            self.findings.append(_unread(claim))
+            return own
+        because = f"{'*'.join(map(str, (*y[2:], y[1])))} = {written(prod(y))}"
+        mine = ((Answer(prod(own.shape), ""), own.error),) if own.shape is not None and own.error else ()
+        self.findings.append(judge_number(claim, Answer(prod(y), because), mine, None, self.habits))
+        return own
+
+    def _sizes(self, claim: Claim, terms: list[Term], op: Op, x: Shape | None, y: Shape | None, own: Own, name: str) -> Own:
+        """Judge the arithmetic of a size along one axis: ``(224-11)/4+1 = 55``."""
+        ceil = bool(getattr(op, "ceil_mode", False))
+        for before, after in zip(terms, terms[1:], strict=False):
+            if not size_follows(before, after, ceil):
+                finding = wrong_equality(claim, before, after)
+                self.findings.append(finding)
+                return _with_size(own, y, after, claim.line)
+        final = terms[-1]
+        if y is None or len(y) != 4 or final.value is None:
+            self.findings.append(judge_arithmetic(Claim(claim.line, claim.text, claim.quantity, tuple(terms))))
+            return own
+        said = {Fraction(size) for size in y.axes}
+        value = final.value
+        if value in said or (final.figure is None and _rounds(final, said, ceil)):
+            self.findings.append(verdict(claim, "right", layer=name, expected=y.axes[0], found=plain(final)))
+            return own
+        if own.shape is not None and len(own.shape) == 4 and (value in own.shape.axes or _rounds(final, {Fraction(s) for s in own.shape.axes}, ceil)):
+            self.findings.append(verdict(claim, "right", layer=name, expected=y.axes[0], found=plain(final), carried_from=own.error))
+            return own
+        because = _size_arithmetic(op, x, y)
+        self.findings.append(verdict(claim, "wrong", layer=name, expected=y.axes[0], found=plain(final), because=because))
+        return _with_size(own, y, final, claim.line)
+
+    def _wrong_shape(self, claim: Claim, term: Term, op: Op, x: Shape | None, y: Shape, name: str) -> None:
+        slip = next(((key, told) for key, shape, told in axis_slips(op, x) if shape != y and fits(term, shape)), None) if x is not None else None
+        hints: tuple[str, ...] = ()
+        window = _window(op, x)
+        found = shape_of(term, y)
+        if window is not None and found is not None and len(found) == 4 and found.c in (y.c, UNKNOWN) and found[2] == found[3] != y[2]:
+            needed = size_hints(window, found[2])
+            hints = (f"{found[2]:,} needs {', or '.join(needed)}",) if needed else ()
+        self._add(claim, False, term, y, because=_shape_arithmetic(op, x, y, found, term), layer=name, hints=hints, slip=slip)
+
+    def _counts(self, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own, after: Own) -> None:
+        """Judge the numbers: parameters, MACs, memory, and what else a layer is said to have."""
+        judged: dict[str, tuple[int | None, Claim]] = {}
+        for claim in block.claims:
+            if claim.quantity in ("input", "output", "flat"):
+                continue
+            truth = _answer(claim, op, x, y, self.habits)
+            mine = []
+            for shape, y_own, line in ((own.shape, after.shape, own.error or after.error), (x, after.shape, after.error)):
+                if line is not None and shape is not None and y_own is not None:
+                    other = _answer(claim, op, shape, y_own, self.habits)
+                    if other is not None:
+                        mine.append((other, line))
+            if truth is None:
+                finding = alone(claim)
+            else:
+                case = Case(op, x, y, truth.right, self.before_pool) if x is not None and y is not None else None
+                finding = judge_number(claim, truth, tuple(mine), case, self.habits)
+            self.findings.append(_named(finding, block.said.name))
+            judged[claim.quantity] = (_whole(claim.terms[-1]), claim)
+        if not block.shares:
+            self.parts.append(Part(block.said.name or type(op).__name__, op, x, y, judged))
+
+    def _unknown(self, block: Block, output: Term | None, x: Shape | None, own: Own) -> None:
+        """A block whose line says too little: its claims are only held against themselves."""
+        for claim in block.claims:
+            if claim.quantity == "input":
+                continue
+            self.findings.append(_named(alone(claim), block.said.name))
+        if block.said.op is None and not any(claim.quantity in ("params", "macs") for claim in block.claims) and output is None:
+            return
+        shape = shape_of(output) if output is not None else None
+        counted = {c.quantity: (_whole(c.terms[-1]), c) for c in block.claims}
+        self.parts.append(Part(block.said.name or "a layer", None, None, None, counted))
+        if shape is not None and len(shape) == 4 and shape.c == UNKNOWN and own.shape is not None and block.said.op in ("MaxPool2d", "AvgPool2d"):
+            shape = shape.with_axes(own.shape.c, shape.axes)
+        self._leave(block, shape, Own(shape))
+
+    def _remember(self, op: Op, x: Shape | None, own: Own) -> None:
+        """Keep what stood before the last pool, for the slip of flattening there."""
+        name = type(op).__name__
+        if "Pool" in name:
+            self.before_pool = x
+        elif name not in ("Flatten", "Dropout", "ReLU", "LocalResponseNorm", "BatchNorm2d"):
+            self.before_pool = None
+
+    def _add(
+        self, claim: Claim, right: bool, term: Term, y: Shape | None, *, because: str = "", carried: int | None = None,
+        layer: str = "", hints: tuple[str, ...] = (), slip: tuple[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        expected = sizes_of(y, term) if y is not None else None
+        found = term.shape
+        self.findings.append(
+            verdict(
+                claim,
+                "right" if right else "wrong",
+                layer=layer,
+                expected=expected,
+                found=found,
+                because=because,
+                carried_from=carried,
+                hints=hints,
+                slip=slip[0] if slip else None,
+                remark=slip[1] if slip else "",
+            )
+        )
+
+
+def _merged_shape(op: Op | None, shapes: list[Shape | None]) -> Shape | None:
+    """Return what the merge makes of its branches, None where one is not known or they do not fit."""
+    whole = tuple(shape for shape in shapes if shape is not None)
+    if op is None or len(whole) < len(shapes) or not whole or any(UNKNOWN in shape for shape in whole):
+        return None
+    try:
+        return op.output(whole)  # type: ignore[arg-type]
+    except ArchcalcError:
+        return None
+
+
+def alone(claim: Claim) -> Finding:
+    """Judge a claim that no layer stands behind: its equals signs, or nothing."""
+    if len(claim.terms) > 1:
+        return judge_arithmetic(claim)
+    return _unread(claim)
+
+
+def _unread(claim: Claim) -> Finding:
+    return verdict(claim, "unread", found=plain(claim.terms[-1]), because=NOTHING_SAYS)
+
+
+def _named(finding: Finding, name: str) -> Finding:
+    from msgspec.structs import replace
+
+    return replace(finding, layer=name) if name and not finding.layer else finding
+
+
+def entering_flat(x: Shape) -> Shape:
+    """Return the shape flattened."""
+    return Shape((1, prod(x))) if len(x) > 2 else x
+
+
+def _chosen(block: Block, x: Shape | None, own: Own, output: Term | None) -> Op | None:
+    """Return the reading of the block's line that its output follows from, the likeliest one if it follows from none."""
+    first: Op | None = None
+    for op in readings(block.said, x or own.shape, output):
+        first = first or op
+        if output is None or (x is None and own.shape is None):
+            break
+        made = [y for y in (output_of(op, x), output_of(op, own.shape)) if y is not None]
+        if any(fits(output, y) for y in made):
+            return op
+    return first
+
+
+def _answer(claim: Claim, op: Op, x: Shape | None, y: Shape | None, habits: Habits) -> Answer | None:
+    needs_output = claim.quantity not in ("params", "weights")
+    if x is None or (y is None and needs_output) or (x.c == UNKNOWN) or (y is not None and y.c == UNKNOWN):
+        return None
+    return answer(claim.quantity, op, x, y if y is not None else x, habits, claim.terms[-1].unit)
+
+
+def _with_size(own: Own, y: Shape | None, term: Term, line: int) -> Own:
+    """Return the writer's shape with the size that was written."""
+    base = y if y is not None else own.shape
+    if base is None or len(base) != 4 or term.value is None or term.value.denominator != 1:
+        return own
+    return Own(base.with_axes(base.c, (int(term.value),) * 2), line)
+
+
+def _rounds(term: Term, sizes: set[Fraction], ceil: bool) -> bool:
+    probes = [Term(str(size), size) for size in sizes]
+    return any(size_follows(term, probe, ceil) for probe in probes)
+
+
+def _window(op: Op, x: Shape | None) -> Window | None:
+    padding, kernel = getattr(op, "padding", None), getattr(op, "kernel_size", None)
+    if x is None or len(x) != 4 or not kernel or not isinstance(padding, tuple) or len(padding) != 2 or len(kernel) != 2:
+        return None
+    stride = getattr(op, "stride", None) or kernel
+    return Window(x[2], kernel[0], stride[0], 2 * padding[0])
+
+
+def _size_arithmetic(op: Op, x: Shape | None, y: Shape) -> str:
+    """Return the arithmetic of the first axis: ``floor((27 + 2*2 - 5)/1) + 1 = 27``."""
+    traced: object = y[2] if len(y) > 2 else y[1]
+    if x is not None:
+        try:
+            z = op.output(entering(op, given(x)))
+            traced = z[2] if len(z) > 2 else z[1]
+        except ArchcalcError:
+            pass
+    result = written(y[2] if len(y) > 2 else y[1])
+    if isinstance(traced, Derived):
+        return f"{formula_text(traced.formula, traced.values)} = {result}"
+    return result
+
+
+def _shape_arithmetic(op: Op, x: Shape | None, y: Shape, found: Shape | None, term: Term) -> str:
+    """Return what is right of a shape, by the part that is wrong."""
+    told = _crossed(y, term)
+    if found is None or len(found) != len(y) or len(y) != 4:
+        return f"{type(op).__name__} makes {told}"
+    if found.axes == y.axes:
+        return f"{y.c:,} channels: {told}"
+    return f"{_size_arithmetic(op, x, y)}: {told}"
+
+
+def _crossed(y: Shape, term: Term) -> str:
+    return "x".join(str(size) for size in sizes_of(y, term))
+
+
+def _whole(term: Term) -> int | None:
+    return int(term.value) if term.value is not None and term.value.denominator == 1 and not term.unit else None
+
+
+__all__ = ["Own", "Walk", "alone", "follows"]

@@ -1,0 +1,231 @@
+"""``archcalc verify`` and ``archcalc worksheet`` as commands: screens, formats, exit codes, and pages that mean harm."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from archcalc.cli.verify import FORMATS as OFFERED
+from archcalc.render.schemas import schema_text
+from archcalc.render.verify import FORMATS
+from archcalc.spec import index, read_spec
+from archcalc.worksheet.files import check_spec
+
+ALEXNET = Path(__file__).parents[1] / "specs" / "alexnet.yaml"
+WRONG = """\
+# Two convolutions
+input: 224x224x3
+Conv1
+96 kernels of size 11x11, stride=4, padding=0
+output: (224-11)/4+1=55 >> 55x55x96
+parameter = 11 x 11 x 3 x 96 = 34,848
+pool
+3x3 kernels, stride=2
+output: 27x27x96
+In 2012 this won by 10.9 points.
+"""
+HOSTILE = (
+    "[bold red]Conv1[/bold red]: 3x3, 8 filters, stride 1\n"
+    "3*3 = 10 \x1b[31m\x1b]8;;http://example.org\x07 ]]> <!-- & \" ' \x00\n"
+    "::error file=x::3*3 = 10\n"
+    "=cmd|' /C calc'!A0 3*3 = 10\n"
+    "parameter = 99999999999999999999999999999 x 9999999999999999999999999999 = 1\n"
+    "2^99999999 = 3\n" + "(" * 5000 + "1 = 1\n" + "1/0 = 7\n"
+)
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes a page into the current folder, a new one."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str, name: str = "page.md") -> str:
+        Path(name).write_bytes(text.encode())
+        return name
+
+    return write
+
+
+def test_screen(run: Any, golden: Any, page: Any) -> None:
+    outcome = run("verify", page(WRONG))
+    assert (outcome.code, outcome.err) == (1, "")
+    golden(outcome.out, "verify.txt")
+
+
+def test_narrow_screen(run_process: Any, golden: Any, page: Any) -> None:
+    outcome = run_process("verify", page(WRONG), columns=60, NO_COLOR="1")
+    assert outcome.code == 1
+    golden(outcome.out, "verify-60.txt")
+
+
+def test_answers_can_be_hidden(run: Any, page: Any) -> None:
+    name = page(WRONG)
+    for form in FORMATS:
+        out = run("verify", name, "--hide-answers", "--format", form).out
+        assert "look at this again" in out
+        assert not re.search(r"34,944|34944|54\.25|227|bias", out), form
+    run("verify", name, "--hide-answers", "--annotate", "marked.md")
+    assert not re.search(r"34,944|54\.25|227|bias", Path("marked.md").read_text())
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "table"])
+def test_formats(run: Any, golden: Any, page: Any, form: str) -> None:
+    outcome = run("verify", page(WRONG), "--format", form)
+    assert outcome.code == 1
+    golden(outcome.out, f"verify.{form}")
+
+
+def test_the_formats_are_offered() -> None:
+    assert tuple(FORMATS) == OFFERED
+
+
+def test_an_annotated_copy(run: Any, golden: Any, page: Any) -> None:
+    rows = "\n| layer | output | parameters |\n|---|---|---|\n| Conv2 5x5, n=256, s=1, padding=2 | 27x27x256 | 614,400 |\n"
+    run("verify", page(WRONG + rows), "--annotate", "marked.md")
+    marked = Path("marked.md").read_text("utf-8")
+    golden(marked, "verify-annotated.md")
+    assert [line for line in marked.splitlines() if line in WRONG.splitlines()]
+    assert len(marked.splitlines()) == len((WRONG + rows).splitlines())
+
+
+def test_a_right_page_passes(run: Any, page: Any) -> None:
+    outcome = run("verify", page(WRONG.replace("224", "227").replace("11 x 11 x 3 x 96 = 34,848", "(11*11*3 + 1)*96 = 34,944")))
+    assert outcome.code == 0
+    assert outcome.out.endswith("3 right, 0 wrong, 1 line with digits not read (?)\n") or "0 wrong" in outcome.out
+
+
+def test_what_was_not_read_fails_only_when_strict(run: Any, page: Any) -> None:
+    name = page("input: 784\nfc1 10\nparameter = (784 + 1)*10 = 7,850\nIn 2012 this was new.\n")
+    assert run("verify", name).code == 0
+    strict = run("verify", name, "--strict")
+    assert strict.code == 1
+    assert "4 ?  In 2012 this was new." in strict.out
+    for form in ("junit", "github"):
+        assert "In 2012" in run("verify", name, "--strict", "--format", form).out
+    assert run("verify", page("nothing but words\n"), "--strict").code == 0
+
+
+def test_a_page_from_standard_input(run_process: Any) -> None:
+    outcome = run_process("verify", "-", input="3*3 = 10\n")
+    assert outcome.code == 1
+    assert "3*3 = 9, not 10" in outcome.out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_page_is_text_and_never_markup_or_a_command(run: Any, page: Any, form: str) -> None:
+    outcome = run("verify", page(HOSTILE), "--strict", "--format", form, FORCE_COLOR="")
+    assert outcome.code == 1
+    told = outcome.out
+    assert not set(told) & {"\x1b", "\x07", "\x00"}
+    if form == "json":
+        jsonschema.validate(json.loads(told), json.loads(schema_text("verify")), jsonschema.Draft202012Validator)
+    if form == "junit":
+        assert len(list(ElementTree.fromstring(told).iter("testcase"))) == len(HOSTILE.splitlines())
+    if form == "github":
+        assert all(line.startswith("::error file=page.md,line=") for line in told.splitlines())
+    if form == "md":
+        assert "<!--" not in told.replace("\\<!", "")
+    if form == "table":
+        assert "[bold red]" in told
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x89PNG\r\n\x1a\n" + bytes(range(128, 256)), b"1" * 5_000_000])
+def test_what_is_no_page_is_an_error_with_a_way_out(run: Any, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "page.md"
+    file.write_bytes(content)
+    outcome = run("verify", str(file))
+    assert outcome.code == 2
+    assert "help:" in outcome.err
+
+
+@pytest.mark.parametrize("asked", ["../secret.yaml", "/etc/passwd", "sub/net.yaml", "nomodel", "net.yaml"])
+def test_a_page_may_not_choose_a_file_elsewhere(run: Any, page: Any, tmp_path: Path, asked: str) -> None:
+    (tmp_path.parent / "secret.yaml").write_text("input: [3, 8, 8]\nlayers: [ReLU]\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "net.yaml").write_text("input: [3, 8, 8]\nlayers: [ReLU]\n")
+    outcome = run("verify", page(f"---\nmodel: {asked}\n---\n3*3 = 9\n"))
+    assert outcome.code == 2
+    assert "error[E2" in outcome.err
+
+
+NET = "name: net\ninput: [3, size, size]\nparams: {size: 32, k: 3}\nlayers:\n  - Conv2d: {name: 첫째, out_channels: 4, kernel_size: k}\n  - ReLU\n"
+
+
+def test_a_worksheet_of_a_spec_of_ones_own(run: Any, page: Any) -> None:
+    page(NET, "net.yaml")
+    for options in ((), ("--set", "k=5"), ("--input", "3x20x24"), ("--set", "k=1", "--set", "size=8")):
+        assert run("worksheet", "net.yaml", *options, "-o", "sheet.md").code == 0
+        outcome = run("verify", "sheet.md", "--strict")
+        assert (outcome.code, outcome.err) == (0, ""), outcome.out
+        assert " 0 wrong" in outcome.out
+    wrong = Path("sheet.md").read_text("utf-8").replace("= 16", "= 61")
+    assert run("verify", page(wrong)).code == 1
+
+
+@pytest.mark.parametrize("option", [("--batch", "2"), ("--dtype", "float16")])
+def test_a_worksheet_is_about_one_image_in_float32(run: Any, option: tuple[str, str]) -> None:
+    assert run("worksheet", "lenet5", *option).code == 2
+
+
+@pytest.mark.parametrize("blank", [(), ("--blank",)], ids=["filled", "blank"])
+def test_worksheet(run: Any, golden: Any, blank: tuple[str, ...]) -> None:
+    golden(run("worksheet", "lenet5", *blank).out, f"worksheet{'-blank' if blank else ''}.md")
+
+
+def test_a_blank_page_holds_no_answer(run: Any) -> None:
+    blank = run("worksheet", "alexnet", "--blank").out
+    answers = {"34,944", "614,656", "62,378,344", "55 x 55 x 96", "9,216"}
+    filled = run("worksheet", "alexnet").out
+    assert all(answer in filled and answer not in blank for answer in answers)
+
+
+@pytest.mark.parametrize("file", sorted({Path(path).name for path in index().values()}))
+def test_published_numbers_of_the_bundled_specs(file: str) -> None:
+    spec, _ = read_spec(str(ALEXNET.parent / file))
+    judgement = check_spec(spec)
+    assert judgement.counts["right"] == sum(len(variant.expect) for variant in spec.variants.values())
+    assert judgement.counts["wrong"] == 0
+
+
+def test_a_published_number_that_is_wrong(run: Any, golden: Any, page: Any) -> None:
+    text = (
+        ALEXNET.read_text("utf-8")
+        .replace("params: 614_656", "params: 614_400")
+        .replace("output: [96, 27, 27]", "output: [96, 28, 28]")
+    )
+    outcome = run("verify", page(text, "alexnet.yaml"))
+    assert outcome.code == 1
+    golden(outcome.out, "verify-spec.txt")
+    claims = json.loads(run("verify", "alexnet.yaml", "--format", "json").out)["claims"]
+    wrong = {
+        (claim["found"] if isinstance(claim["found"], str) else tuple(claim["found"]))
+        for claim in claims
+        if claim["verdict"] == "wrong"
+    }
+    assert wrong == {"614_400", (96, 28, 28)}
+    assert run("verify", "alexnet.yaml", "--variant", "alexnet_two_towers").code == 0
+
+
+def test_a_bundled_name_checks_its_variant_alone(run: Any) -> None:
+    assert "alexnet_two_towers: 4 claims: 4 right, 0 wrong" in run("verify", "alexnet_two_towers").out
+    assert run("verify", "resnet50").code == 0
+
+
+def test_a_name_that_is_neither_page_nor_model(run: Any) -> None:
+    outcome = run("verify", "alexnett")
+    assert outcome.code == 2
+    assert "did you mean alexnet?" in outcome.err
+
+
+def test_nothing_heavy_is_imported(run_process: Any, page: Any) -> None:
+    name = page(WRONG)
+    code = "import sys; from archcalc.cli import main\ntry: main(['verify', sys.argv[1], '--format', 'json'])\nfinally: print({'torch', 'rich'} & set(sys.modules))"
+    import subprocess
+    import sys
+
+    told = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=False)
+    assert told.stdout.endswith("set()\n")
