@@ -71,9 +71,8 @@ def _layers(graph: Graph) -> Iterator[tuple[str, str, str, str]]:
             before_pool = tuple(x)
         elif kind == "Flatten":
             flattened = before_pool
-        elif kind not in ("ReLU", "Dropout", "Tanh", "ScaledTanh"):
-            if kind != "Linear":
-                before_pool = flattened = None
+        elif kind not in ("ReLU", "Dropout", "Tanh", "ScaledTanh", "Linear"):
+            before_pool = flattened = None
         for wrong in _slips(node, x, flattened):
             yield wrong.slip, node.name, wrong.quantity, wrong.answer
         if kind == "Linear":

@@ -3,8 +3,6 @@
 A network is drawn together with the shape that it has so far, so that a step is only drawn where it can stand.
 """
 
-# ruff: noqa: E501 (one operator's arguments in one row)
-
 from typing import Any
 
 from hypothesis import strategies as st

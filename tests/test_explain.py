@@ -112,7 +112,7 @@ def test_every_operator_is_explained(case, quantity):
     row = analyse(graph).layers[-1]
     parts, _ = here.answer(len(graph.nodes) - 1, quantity)
     assert not any(anonymous(number) for _, number in parts)
-    assert not any(number for _, number in parts if type(number) is int)
+    assert quantity == "output" or not any(number for _, number in parts if type(number) is int)
     found = here.layer("layer", quantity, trace=True)
     assert found.result == expected(row, quantity)
     check(found)
@@ -258,7 +258,7 @@ BORDERS = [
 @pytest.mark.parametrize(("border", "left_over", "words"), BORDERS)
 def test_borders(border, left_over, words):
     assert border.left_over == left_over
-    assert words in picture("height", border)[0]
+    assert f"  {words}" in picture("height", border)
 
 
 def brute_force(border):
@@ -284,7 +284,7 @@ def test_drawings_show_every_pixel_at_both_ends(kernel, stride, dilation, ends):
         assert brute_force(border).startswith(head)
         assert brute_force(border).endswith(tail)
         assert tail or head == brute_force(border)
-        assert max(map(len, lines[1:])) <= 80
+        assert max(map(len, lines)) <= 76
         assert lines[-1].count("#") == kernel
 
 

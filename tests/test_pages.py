@@ -1,4 +1,4 @@
-"""Pages in the styles that people really write, each with a hand-made label for its lines: what is right, wrong (and which slip), unread.
+"""Pages in the styles that people really write, with a label for each line that says something: right, wrong (which slip), unread.
 
 A file of labels holds ``LINE VERDICT [SLIP] [carried_from=LINE]``. Lines that it does not name say nothing that could be wrong or
 unread: they are headings, layers and inputs. ``any`` stands for a line that is judged one way or another, but is not claimed wrong.

@@ -19,7 +19,7 @@ from tests.torch_modules import module
 
 
 class Run(NamedTuple):
-    """What PyTorch made of a graph: each node's output shape, parameters and buffers, the MACs, and the bytes kept for a backward."""
+    """What PyTorch made of a graph: each node's output, parameters and buffers, the MACs, and the bytes kept for a backward."""
 
     shapes: list[tuple[int, ...]]
     params: list[int]

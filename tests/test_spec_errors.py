@@ -65,10 +65,13 @@ STEPS = [
     ("- Conv2d: {out_channels: 3, kernel_size: 3, activation: relu}", "E038", "3:45 activation", "activation", "a step of its own: - ReLU"),
     ("- ReLU: {slope: 3}", "E038", "3:10 slope", "ReLU has no argument slope", "inplace"),
     ("- ReLU: {nmae: a}", "E038", "3:10 nmae", "nmae", "did you mean name?"),
-    ("- unit: {out: 3, kernel: 3}", "E038", "3:18 kernel", "no argument kernel", "known here: from"),
+    ("- unit: {out: 3, kernel: 3}", "E038", "3:18 kernel", "no argument kernel", "known here: flat, from"),
     ("- unit: [1, 2, 3, 4]", "E038", "3:19 4", "takes 3 arguments, not 4", None),
     ("- group: {name: g, steps: []}", "E038", "3:20 steps", "group has no argument steps", "known here"),
     ("- head: {numbered: true, layers: [ReLU]}", "E038", "3:10 numbered", "head has no argument numbered", None),
+    ("- unit: {out: 3, flat: 1}", "E030", "3:24 1", "flat must be true or false", None),
+    ("- unit: {out: 3, flat: true, name: u}", "E038", "3:3 unit", "a flat unit has no scope to name", "one of the two"),
+    ("- group: {flat: true, numbered: true, layers: []}", "E038", "3:3 group", "a flat group has no scope", "one of the two"),
     ("- group: {name: g}", "E032", "3:3 group", "group needs a list of steps", "[]"),
     ("- group", "E032", "3:3 group", "group needs layers", "layers: [...]"),
     ("- group: {layers: ReLU}", "E032", "3:19 ReLU", "must be a list of steps, not text", "begin each step with `- `"),
@@ -337,6 +340,21 @@ def test_an_error_inside_a_block_names_the_layer() -> None:
     assert str(error) == "E023: 8 / 3 does not divide exactly (layer second.inner.conv)"
     error = refusal(f"{HEAD}{top}layers:\n  - half: {{name: third, k: in_channels / 3}}\n")
     assert (error.code, error.layer, where(error)) == ("E023", "third", "6:28 in_channels / 3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["compare", "lenet5"], "E227"),
+        (["compare", *["lenet5"] * 40], "E228"),
+        (["schema", "nothing"], "E229"),
+        (["summary", "lenet5", "--count", "nobody"], "E209"),
+    ],
+)  # fmt: skip
+def test_commands_name_the_code(run, arguments: list[str], code: str) -> None:
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error[{code}]: ")
 
 
 # The catalogue

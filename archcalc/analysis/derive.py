@@ -18,7 +18,7 @@ from archcalc.analysis.written import Written
 from archcalc.formula import Given, formula, letters, named, prod, text, traced_fraction
 from archcalc.graph import Graph, Node
 from archcalc.ops import Op
-from archcalc.ops.base import kinds
+from archcalc.ops.base import WHOLE, kinds
 from archcalc.shape import Shape
 from archcalc.symbols import TENSOR_AXES, meaning
 
@@ -239,22 +239,25 @@ class Tracer:
         if link.quantity != "size":
             axis, position = divmod(link.axis, 8)
             return getattr(self.fields(index)[axis].views[position], link.quantity)
-        while not self.graph.nodes[index].output.axes:  # a flattened tensor keeps the positions of what was flattened
-            index = self.graph.nodes[index].inputs[0]
-        return self.y(index).axes[link.axis]
+        return self._size(index, link.axis, int(link))
+
+    def _size(self, index: int, axis: int, size: int) -> Any:
+        """Return the positions that a node has along an axis of the network's input: its output's, or those before a Flatten."""
+        assert self._plain is not None
+        while True:
+            node = self.graph.nodes[index]
+            if len(node.output.axes) == len(self._plain[index]):
+                return _link(size, index, "output", 2 + axis)
+            if node.op.window(self.graph.x(node)) == WHOLE:
+                return Given(1, f"{node.name} sees the whole map: one position")
+            index = node.inputs[0]
 
     def origin(self, number: Any, index: int) -> tuple[Any, int, str, int]:
         """Return where a number was made: itself without links, the node, which of its quantities, and which axis."""
         quantity, axis = "", 0
         while isinstance(number, _Place):
             index, quantity, axis = number.index, number.quantity, number.axis
-            if quantity == "size":
-                quantity, axis = "output", axis + 2
-                while not self.graph.nodes[index].output.axes:
-                    index = self.graph.nodes[index].inputs[0]
-                number = self.y(index)[axis]
-            else:
-                number = self.follow(number)
+            number = self.follow(number)
         return number, index, quantity, axis
 
     def describe(self, number: Any, index: int, quantity: str, part: str) -> Derivation:
@@ -272,6 +275,7 @@ class Tracer:
     def value(self, letter: str, number: Any, index: int, function: Any) -> Value:
         """Return one letter of a formula with its source."""
         made, at, quantity, axis = self.origin(number, index)
+        assert made == number, f"{letter} of {self.graph.nodes[index].name} is {number}, but {made} where it was made"
         node = self.graph.nodes[at]
         derivation = None
         if isinstance(getattr(made, "source", None), str):
@@ -302,7 +306,7 @@ class Tracer:
         if letter in ("k", "s", "p", "u", "d"):
             return f"where {name} has its windows"
         about = (type(node.op).__doc__ or "").split("\n")[0]
-        return f"{name}: {about.split(';')[0].rstrip('.')}" if letter == "f" else f"rule of {name}"
+        return f"{name}: {about.split(';')[0].split(', ``')[0].rstrip('.')}"
 
     def trail(self, *, every: bool = False) -> Iterator[Derivation]:
         """Yield, nearest first, how the numbers of earlier layers that were named came about, back to the input.

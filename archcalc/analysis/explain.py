@@ -105,9 +105,7 @@ class Explainer:
         index = self.graph.nodes.index(node)
         self.tracer.named.clear()
         parts, notes = self.answer(index, quantity)
-        traced = [
-            (part, number) for part, number in parts if type(number) is not int
-        ]  # a plain number is an operator's written zero
+        traced = [(part, number) for part, number in parts if type(number) is not int or number]  # not an operator's written zero
         derivations = tuple(self.tracer.describe(number, index, quantity, part) for part, number in traced)
         trail = tuple(islice(self.tracer.trail(every=trace), None if trace else NEAREST))
         result = self.result(index, quantity, parts)

@@ -6,26 +6,11 @@ number or is printed as it: rounded or cut off.
 """
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
 
-from archcalc.analysis.why_changes import (
-    BATCHES,
-    FAMILY,
-    ONE,
-    OWN,
-    TWO,
-    Base,
-    Changed,
-    Step,
-    double,
-    families,
-    network,
-    single,
-    variants,
-)
+from archcalc.analysis.why_changes import BATCHES, ONE, OWN, TWO, Base, Changed, Step, double, families, network, single, variants
 from archcalc.analysis.why_measures import BY_KEY, MEASURES, Measure, Network
 from archcalc.analysis.why_printed import FILES, FILES_SOURCE, LISTS
 from archcalc.analysis.why_reading import EXACT, FITS, PRINTED, Reading, readings
@@ -40,10 +25,10 @@ _LAYERS, _ALL_BUT, _FILE = 4, 5, 1  # the plainness of a single layer, of all la
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A network in a way of counting. ``fit`` is ``exact``, ``printed``, ``rounds``, ``truncates``, or empty for one that is only near.
+    """A network in a way of counting. ``fit`` is ``exact``, ``printed``, ``rounds``, ``truncates``, or empty if it is only near.
 
-    ``settings`` tell another variant from the one that was asked for, ``steps`` are what is changed besides; ``layer`` is set where the
-    number is a single layer's; ``off`` is what the value has more than the number.
+    ``settings`` tell another variant from the one that was asked for, ``steps`` are what is changed besides; ``layer`` is set where
+    the number is a single layer's; ``off`` is what the value has more than the number.
     """
 
     model: str
@@ -78,7 +63,7 @@ class _Found(NamedTuple):
 
 
 def why(base: Base, number: str) -> Answer:
-    """Return what the number is of the model. Raises ArchcalcError for what is no number and for a model that does not fit together."""
+    """Return what the number is of the model. Raises ArchcalcError for what is no number, or no model that fits together."""
     search = _Search(base, readings(number))
     found = search.run()
     answers = tuple(one.candidate for one in found[:MOST_ANSWERS])
@@ -158,7 +143,7 @@ class _Search:
                 self.judge(changed, measure, measure.value(found))
 
     def may_count(self, macs: int) -> bool:
-        """Whether the number is of the order of the tools' counts: they leave out no more than half, and double it at most twice."""
+        """Whether the number is of the order of the tools' counts: they leave out or add to the MACs within reason."""
         return any(not reading.byte and macs <= 4 * reading.target and reading.target <= 8 * macs for reading in self.readings)
 
     def judge(self, changed: Changed, measure: Measure, value: int, layer: str | None = None, plainness: int | None = None) -> None:
@@ -212,11 +197,7 @@ class _Search:
     def batches(self, changed: Changed, found: Network) -> None:
         """Try the plain counts over a batch."""
         for measure in MEASURES:
-            if (
-                measure.plainness <= 1
-                and measure.base in ("macs", "neurons", "output_bytes")
-                and measure.key not in ("neurons", "connections")
-            ):
+            if measure.plainness <= 1 and measure.base in ("macs", "output_bytes") and measure.key != "connections":
                 value = measure.value(found)
                 for batch in BATCHES:
                     if any(reading.fit(batch * value) for reading in self.readings if reading.byte == measure.byte):
@@ -228,11 +209,8 @@ class _Search:
         for one in LISTS:
             if one.spec == self.base.spec.name:
                 measure = BY_KEY[one.measure]
-                self.hold(
-                    changed,
-                    measure._replace(words=f"{measure.words}, which is what the list in {one.source} adds up to"),
-                    one.total,
-                )
+                words = f"{measure.words}, which is what the list in {one.source} adds up to"
+                self.hold(changed, measure._replace(words=words), one.total)
                 for layer, number in one.rows:
                     self.hold(changed, measure._replace(words=f"{measure.words} in the list of {one.source}"), number, layer)
         for file in FILES:
@@ -265,11 +243,10 @@ def _telling(changed: Changed, reading: Reading, plainness: int, base: str) -> b
 
 
 def _candidate(changed: Changed, measure: Measure, value: int, reading: Reading, fit: str, layer: str | None) -> Candidate:
-    off = round(Fraction(value) - reading.target)
+    off = round(value - reading.target)
     settings, steps = (tuple(step.words for step in some) for some in (changed.settings, changed.steps))
-    return Candidate(
-        changed.model, changed.title, settings, steps, measure.key, measure.words, value, off, fit, layer, reading.words
-    )
+    key, words = measure.key, measure.words
+    return Candidate(changed.model, changed.title, settings, steps, key, words, value, off, fit, layer, reading.words)
 
 
 def _scopes(found: Network, measure: Measure) -> dict[str, int]:

@@ -14,7 +14,7 @@ from archcalc.spec.document import Variant
 
 OWN, VARIANT, FAMILY, ONE, TWO = range(5)  # how much is changed, from nothing to two things at once
 CLASSES = (1000, 10, 100, 1001)  # ImageNet, CIFAR-10 and MNIST, CIFAR-100, and ImageNet with TensorFlow's background
-IMAGES = (224, 227, 256, 299, 32, 28, 64, 96, 112, 128, 160, 192, 288, 320, 331, 384, 448, 512)
+IMAGES = (224, 227, 256, 299, 32, 28, 24, 64, 96, 112, 128, 160, 192, 288, 320, 331, 384, 448, 512)
 BATCHES = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -88,8 +88,10 @@ def _identity(spec: Spec, variant: str, values: Mapping[str, Any]) -> tuple[Any,
 def families(base: Base) -> Iterator[Changed]:
     """Yield the bundled networks of the same stem in other files: alexnet_torchvision beside alexnet."""
     stem = base.spec.name.partition("_")[0]
-    files = {path: name for name, path in reversed(index().items())}
-    for path, first in reversed(files.items()):
+    files: dict[str, str] = {}  # one name of each
+    for name, path in index().items():
+        files.setdefault(path, name)
+    for first in files.values():
         spec = read_spec(first)[0]
         if spec.name.partition("_")[0] == stem and spec.text != base.spec.text:
             seen: list[Any] = []

@@ -31,7 +31,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Differences(msgspec.Struct, frozen=True):
-    """From ``first``, which is ``words`` of the model that was asked for, by the items to ``second``; ``notes`` say more in words."""
+    """From ``first``, the ``words`` of the model that was asked for, by the items to ``second``; ``notes`` say more."""
 
     words: str
     first: int
@@ -134,7 +134,7 @@ def _by_layer(network: Network, other: Network, measure: Measure) -> Iterator[It
 
 
 def _likenesses(network: Network) -> list[Likeness]:
-    """Return what layers are set side by side by. A unit is a unit, whether it is called a convolution, a linear layer or a distance."""
+    """Return what layers are set side by side by; a unit is one, be it of a convolution, a linear layer or a distance."""
     return [
         Likeness(name, "units" if part.neurons and part.kind != "pooling" else part.kind, part.elements, part.params)
         for name, part in network.parts
@@ -172,28 +172,25 @@ def _notes(answer: Answer, best: Candidate, network: Network) -> Iterator[str]:
 
 
 def _accounts(answer: Answer, network: Network) -> Iterator[str]:
-    """Yield the sums of what kinds of layers hold that take one of the model's plain counts to the number, where they do exactly."""
+    """Yield a sum of what kinds of layers hold that takes a plain count of the model to the number exactly."""
     reading = readings(answer.number)[0]
     if not reading.exact or reading.byte or reading.target <= 0 or reading.target.denominator > 1:
         return
-    for key in ("params", "macs"):
-        measure = BY_KEY[key]
-        rest = int(reading.target) - measure.value(network)
-        pool = _amounts(network, measure)
-        for count in range(1, _MOST_TOGETHER + 1):
-            for names in combinations(pool, count):
-                for signs in _signs(count):
-                    if sum(sign * pool[name] for sign, name in zip(signs, names, strict=True)) == rest:
-                        words = " ".join(
-                            f"{'+' if sign > 0 else '-'} {name} {pool[name]:,}" for sign, name in zip(signs, names, strict=True)
-                        )
-                        yield f"{reading.target} = {measure.words} {measure.value(network):,} {words}"
-                        return
+    for measure in (BY_KEY["params"], BY_KEY["macs"]):
+        total, pool = measure.value(network), _amounts(network, measure)
+        terms = next(_sums(pool, int(reading.target) - total), None)
+        if terms is not None:
+            words = " ".join(f"{'+' if amount > 0 else '-'} {name} {abs(amount):,}" for name, amount in terms)
+            yield f"{int(reading.target):,} = {measure.words} {total:,} {words}"
 
 
-def _signs(count: int) -> Iterator[tuple[int, ...]]:
-    for number in range(2**count):
-        yield tuple(1 if number >> position & 1 else -1 for position in range(count))
+def _sums(pool: dict[str, int], wanted: int) -> Iterator[tuple[tuple[str, int], ...]]:
+    """Yield the few amounts, each added or taken off, that make up what is wanted exactly; the fewest first."""
+    signed = [(name, sign * amount) for name, amount in pool.items() for sign in (1, -1)]
+    for count in range(1, _MOST_TOGETHER + 1):
+        for terms in combinations(signed, count):
+            if sum(amount for _, amount in terms) == wanted:
+                yield terms
 
 
 def _amounts(network: Network, measure: Measure) -> dict[str, int]:

@@ -14,13 +14,16 @@ from archcalc.shape import Shape
 ITEM_BYTES = 4  # of a float32, in which weights are stored
 TRACKED_BYTES = 8  # of BatchNorm's count of batches, an int64
 KIND_OF = {operator: kind for kind, operators in KINDS.items() for operator in operators.split()}
+ARITHMETIC = tuple(kind for kind in KINDS if kind != "moving")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
 CONVOLUTIONS = ("convolution", "transposed convolution")
 
 
 class Part(NamedTuple):
-    """The amounts of one layer. ``elements`` are those of its output, ``bytes`` what they take; ``counters`` are BatchNorm's numbers of
-    batches seen."""
+    """The amounts of one layer.
+
+    ``elements`` are those of its output, ``bytes`` what they take; ``counters`` are BatchNorm's numbers of batches seen.
+    """
 
     kind: str
     op: str
@@ -153,13 +156,8 @@ def _without_head(network: Network, amount: OfPart) -> list[int]:
 def _convention(name: str) -> Measure:
     tool = CONVENTIONS[name]
     unit = "FLOPs" if tool.multiply_add == 2 else "operations"  # where a multiply-add counts one, tools call it by any name
-    return Measure(
-        name,
-        f"{unit} as {name} {tool.version.partition(' ')[0]} counts them",
-        "macs",
-        1,
-        network=lambda network: network.counted(name),
-    )
+    words = f"{unit} as {name} {tool.version.partition(' ')[0]} counts them"
+    return Measure(name, words, "macs", 1, network=lambda network: network.counted(name))
 
 
 _FULL = Measure("full", "operations, a multiply-accumulate as two and all element-wise work", "macs", 1,
@@ -175,7 +173,7 @@ _PARAMS = (
             lambda p: p.params - _of(p, NORMS, p.params)),
     Measure("weights", "parameters without biases and normalisations", "params", 3,
             lambda p: p.params - p.biases - _of(p, NORMS, p.params)),
-    Measure("params-head", "parameters without the last linear layer's", "params", 3, 
+    Measure("params-head", "parameters without the last linear layer's", "params", 3,
             network=lambda network: _without_head(network, lambda p: p.params)),
     Measure("params+statistics-head", "parameters and BatchNorm's running statistics, without the last linear layer's", "params", 4,
             network=lambda network: _without_head(network, lambda p: p.params + _statistics(p))),
@@ -194,7 +192,7 @@ _WORK = (
     Measure("macs-convolutions", "MACs of the convolutions alone", "macs", 2, lambda p: _of(p, CONVOLUTIONS, p.macs)),
     Measure("macs-linear", "MACs of the linear layers alone", "macs", 3, lambda p: _of(p, ("linear",), p.macs)),
     Measure("2*macs-convolutions", "2 x the MACs of the convolutions alone", "macs", 3, lambda p: 2 * _of(p, CONVOLUTIONS, p.macs)),
-)
+)  # fmt: skip
 _UNITS = (
     Measure("neurons", "neurons", "neurons", 0, lambda p: p.neurons),
     Measure("neurons+input", "neurons and the numbers of the input", "neurons", 2, lambda p: p.neurons,
@@ -214,11 +212,10 @@ _BYTES = (
             network=lambda network: network.saved, byte=True, own_only=True),
     Measure("half_bytes", "bytes of parameters in 16 bits", "param_bytes", 2, lambda p: 2 * p.params, byte=True),
     Measure("2*outputs", "bytes of all outputs and their gradients", "output_bytes", 2,
-            lambda p: 2 * _of(p, _MODULES, p.bytes), byte=True),
+            lambda p: 2 * _of(p, ARITHMETIC, p.bytes), byte=True),
     Measure("2*weighted", "bytes of the outputs of layers with parameters, and their gradients (torchinfo's forward/backward)",
             "output_bytes", 2, lambda p: 2 * p.bytes if p.params else 0, byte=True),
     Measure("8_bit", "bytes of parameters in 8 bits", "param_bytes", 3, lambda p: p.params, byte=True),
 )  # fmt: skip
-_MODULES = tuple(kind for kind in KINDS if kind != "moving")  # what does arithmetic
 MEASURES = (*_PARAMS, *_WORK, *_UNITS, *_BYTES)
 BY_KEY = {measure.key: measure for measure in MEASURES}

@@ -80,6 +80,10 @@ def _of_count(text: str) -> Iterator[Reading]:
     figure = parse_figure(text)
     unit = Fraction(10) ** figure.power
     yield Reading(figure.digits, unit)
+    digits = str(figure.digits).rstrip("0")
+    zeros = len(str(figure.digits)) - len(digits)
+    if zeros >= _ROUND and digits and "." not in text:
+        yield Reading(int(digits), unit * 10**zeros, level=ROUND_NUMBER, words="as a round number")
     power = _LETTERS.get(text[-1:])
     if power is not None:
         scale = Fraction(1024**power, 1000**power)
@@ -88,7 +92,3 @@ def _of_count(text: str) -> Iterator[Reading]:
         yield Reading(figure.digits, unit * scale, True, BINARY, f"taken as {letter}iB")
     elif figure.power == 0:
         yield Reading(figure.digits, unit, True)
-        digits = str(figure.digits).rstrip("0")
-        zeros = len(str(figure.digits)) - len(digits)
-        if zeros >= _ROUND and digits:
-            yield Reading(int(digits), Fraction(10) ** zeros, level=ROUND_NUMBER, words="as a round number")

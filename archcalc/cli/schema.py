@@ -4,7 +4,7 @@ import click
 
 from archcalc.cli.options import Command
 
-PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify")  # held equal by a test to archcalc.render.schemas.DOCUMENTS
+PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain")  # held equal by a test to archcalc.render.schemas.DOCUMENTS
 
 
 @click.command(

@@ -10,7 +10,8 @@ from archcalc.cli.options import Command, Output, Request, model_options, output
     cls=Command,
     help="""Which variant, option or counting convention gives this number, or the nearest ones and the difference.
 
-    NUMBER is one that somebody printed: 60965224, 61,100,840, 60M, 8.2e9, 4.12G or, for bytes, 97.8MiB. Exit code 1: nothing fits.""",
+    NUMBER is one that somebody printed: 60965224, 61,100,840, 60M, 8.2e9, 4.12G or, for bytes, 97.8MiB. The exit code is 1 if
+    nothing fits.""",
     examples=(
         "archcalc why alexnet 60965224",
         "archcalc why resnet50 4.12G",
@@ -24,7 +25,8 @@ from archcalc.cli.options import Command, Output, Request, model_options, output
 @click.pass_context
 def command(context: click.Context, request: Request, number: str, output: Output) -> None:
     """Load, search, render."""
-    from archcalc.analysis.why import Base, why
+    from archcalc.analysis.why import why
+    from archcalc.analysis.why_changes import Base
     from archcalc.render.why import explanation
 
     spec, variant, graph = request.load()

@@ -22,8 +22,8 @@ def sentences(axis: str, border: Border) -> list[str]:
     taken = (border.windows - 1) * border.stride + border.span
     windows = f"{count(border.windows)} window{'s' if border.windows > 1 else ''} of {border.span}"
     reckoned = f"({border.windows} - 1)*{border.stride} + {border.span} = {count(taken)}"
-    first = f"{axis}: {count(border.size)} pixels{padded}; {windows}, {border.stride} apart, take {reckoned}"
-    return [f"{first}: {_rest(border)}", *_unseen(border)]
+    fits = [f"{windows}, {border.stride} apart, take {reckoned}", _rest(border), *_unseen(border)]
+    return [f"{axis}: {count(border.size)} pixels{padded}", *(f"  {line}" for line in fits)]
 
 
 def _rest(border: Border) -> str:
@@ -41,7 +41,7 @@ def _rest(border: Border) -> str:
 
 def _unseen(border: Border) -> list[str]:
     missed = border.stride - border.span
-    return [f"  {missed} pixels between neighbouring windows are seen by none"] if missed > 0 and border.windows > 1 else []
+    return [f"{missed} pixels between neighbouring windows are seen by none"] if missed > 0 and border.windows > 1 else []
 
 
 def drawing(border: Border) -> list[str]:

@@ -82,7 +82,7 @@ class Block(NamedTuple):
     @property
     def alone(self) -> bool:
         """Whether the quantity is one number with a formula, which then stands under the quantity's own name."""
-        return len(self.equations) == 1 and bool(self.equations[0].letters)
+        return len(self.equations) == 1 and bool(self.equations[0].letters) and self.equations[0].result == self.result
 
 
 def explained(

@@ -46,6 +46,12 @@ def _verify() -> type[msgspec.Struct]:
     return VerifyDocument
 
 
+def _explain() -> type[msgspec.Struct]:
+    from archcalc.render.explain import Explained
+
+    return Explained
+
+
 # Command -> the struct that it prints, imported when its schema is asked for.
 DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "list": _list,
@@ -54,6 +60,7 @@ DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "compare": _compare,
     "counts": _counts,  # --count all, of summary and of compare
     "verify": _verify,
+    "explain": _explain,
 }
 
 

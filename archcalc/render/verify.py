@@ -45,11 +45,12 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class VerifyDocument(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
-    """What ``archcalc verify --format json`` prints."""
+    """What ``archcalc verify --format json`` prints; ``conventions`` is what the whole page counts otherwise, in words."""
 
     schema_: str
     claims: tuple[ClaimRow, ...]
     counts: Counts
+    conventions: tuple[str, ...] = ()
 
 
 class Verified(NamedTuple):
@@ -77,14 +78,18 @@ class Verified(NamedTuple):
         return [remark for remark in (finding.because, finding.remark, *finding.hints) if remark]
 
     @property
+    def conventions(self) -> tuple[str, ...]:
+        """What the whole page counts otherwise, said once."""
+        return () if self.hide_answers else tuple(f"on the whole page: {said}" for said in self.judgement.conventions)
+
+    @property
     def summary(self) -> str:
         """The last line: how many of which."""
         counts = self.judgement.counts
         claims = counts["right"] + counts["wrong"]
         carried = sum(1 for finding in self.judgement.findings if finding.carried_from)
         parts = [
-            f"{_number(claims, 'claim')}: {counts['right']:,} right"
-            + (f" ({carried:,} of them by an earlier error)" if carried else "")
+            f"{_number(claims, 'claim')}: {counts['right']:,} right" + (f" ({carried:,} on an earlier error)" if carried else "")
         ]
         parts.append(f"{counts['wrong']:,} wrong")
         if counts["unread"]:
@@ -109,10 +114,7 @@ def as_text(verified: Verified, screen: Screen) -> str:
     lines: list[str] = []
     for finding in shown:
         lines += _told(verified, finding, width, beside, screen, cell_len)
-    conventions = () if verified.hide_answers else verified.judgement.conventions
-    lines += [
-        line for convention in conventions for line in fold(f"on the whole page: {plain(convention)}", screen.width, cell_len)
-    ]
+    lines += [line for said in verified.conventions for line in fold(plain(said), screen.width, cell_len)]
     style = "bold" if verified.passes else "red"
     return "\n".join([*lines, screen.paint(plain(verified.summary), style)]) + "\n"
 
@@ -142,7 +144,8 @@ def _told(verified: Verified, finding: Finding, width: int, beside: int, screen:
 def document(verified: Verified) -> VerifyDocument:
     """Return the findings for machines."""
     counts = Counts(**verified.judgement.counts)
-    return VerifyDocument("archcalc.verify/1", tuple(_row(verified, finding) for finding in verified.judgement.findings), counts)
+    rows = tuple(_row(verified, finding) for finding in verified.judgement.findings)
+    return VerifyDocument("archcalc.verify/1", rows, counts, verified.conventions)
 
 
 def _row(verified: Verified, finding: Finding) -> ClaimRow:
@@ -172,8 +175,7 @@ def _table(verified: Verified) -> Table:
     )
     shown = [finding for finding in verified.judgement.findings if finding.verdict != "right"]
     rows = tuple((f.line, f.verdict, f.text.strip(), "; ".join(verified.remarks(f))) for f in shown)
-    notes = () if verified.hide_answers else verified.judgement.conventions
-    return Table(verified.summary, columns, rows, notes=tuple(notes))
+    return Table(verified.summary, columns, rows, notes=verified.conventions)
 
 
 def to_junit(verified: Verified, screen: Screen) -> str:
@@ -219,7 +221,8 @@ def to_github(verified: Verified, screen: Screen) -> str:
         if finding.verdict == "right" or (finding.verdict == "unread" and not verified.strict):
             continue
         message = "; ".join([f"{finding.text.strip()}", *verified.remarks(finding)])
-        where = f"file={_property(verified.file)},line={finding.line},title={_property(finding.slip or finding.verdict)}"
+        title = finding.verdict if verified.hide_answers else finding.slip or finding.verdict
+        where = f"file={_property(verified.file)},line={finding.line},title={_property(title)}"
         lines.append(f"::error {where}::{_data(message)}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -252,6 +255,8 @@ def annotated(text: str, verified: Verified, page: Page | None = None) -> str:
     lines = text.split("\n")
     for number, told in remarks.items():
         lines[number - 1] = _with_remark(lines[number - 1], " | ".join(told), roles.get(number, "code"))
+    if verified.conventions:
+        lines += [*(_with_remark("", said, "prose").strip() for said in verified.conventions), ""]
     return "\n".join(lines)
 
 

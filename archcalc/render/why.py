@@ -62,7 +62,8 @@ def _sentence(answer: Answer) -> str:
     if not answer.answers:
         return f"{answer.number} is no count of {answer.asked.variant} or its kin that is known here, exact, rounded or cut off."
     best = answer.answers[0]
-    title = f", {best.title}" if best.title and best.model != answer.asked.variant else ""
+    known = answer.asked.spec.variant(answer.asked.variant).title
+    title = f", {best.title}" if best.title not in ("", known) else ""
     return f"{answer.number} is {_who(best)}{title}: {count(best.value)} {best.words}{_ENDS[best.fit]}{_reading(best)}."
 
 
@@ -114,8 +115,9 @@ def _steps(answer: Answer, told: Differences) -> list[Row]:
 
 def _folded(told: Differences) -> list[Row]:
     """Return a line for each scope, as deep as there is room for them, and if there is none one for the smallest together."""
+    scopes: dict[str, list[int]] = {}
     for depth in (3, 2, 1):
-        scopes: dict[str, list[int]] = {}
+        scopes = {}
         for item in told.items:
             scopes.setdefault(scope(item.name.partition(" / ")[0], depth), []).append(item.difference)
         if len(scopes) <= MOST_ITEMS:
@@ -136,9 +138,7 @@ def _differs(item: Item) -> str:
         return "not in the model asked for"
     if item.second is None and item.first is not None:
         return "only in the model asked for"
-    words = [
-        f"{_WORDS.get(name, name)} {_text(name, values[0])} -> {_text(name, values[-1])}" for name, values in item.differs.items()
-    ]
+    words = [f"{_WORDS.get(name, name)} {_text(name, old)} -> {_text(name, new)}" for name, (old, new) in item.differs.items()]
     if not words and item.first:
         return f"from {count(item.first)}"
     return ", ".join(words)

@@ -14,7 +14,7 @@ from archcalc.spec.expect import Expectation, read_expectations
 from archcalc.spec.paths import Scope
 from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
-from archcalc.spec.steps import COMMON, Body, Signature, StepReader, called_blocks, read_arguments
+from archcalc.spec.steps import COMMON, FLAT, Body, Signature, StepReader, called_blocks, read_arguments
 from archcalc.spec.synonyms import OPERATORS
 from archcalc.spec.values import Value, read_name, read_value
 from archcalc.spec.whitelist import shown
@@ -129,9 +129,10 @@ class Spec(msgspec.Struct, frozen=True):
         found = {}
         for name, value in variant.inputs.items():
             sizes = given[name] if name in given else value.evaluate(params)
-            fits = isinstance(sizes, (list, tuple)) and 1 <= len(sizes) <= 4
+            sizes = list(sizes) if isinstance(sizes, tuple) else sizes
+            fits = isinstance(sizes, list) and 1 <= len(sizes) <= 4
             if not fits or not all(type(size) is int and 1 <= size <= LARGEST_INPUT for size in sizes):
-                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(list(sizes) if isinstance(sizes, tuple) else sizes)}"
+                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(sizes)}"
                 help = "channels, height, width: [3, 224, 224]"
                 if name in given:
                     raise UsageError("E204", message, help=help)
@@ -282,7 +283,7 @@ def _header(key: Scalar) -> Signature:
     defaults: dict[str, Value] = {}
     for part in _split_commas(inside) if inside else []:
         argument, equals, default = (piece.strip() for piece in part.partition("="))
-        if not _is_free(argument) or argument in COMMON or argument in arguments:
+        if not _is_free(argument) or argument in (*COMMON, FLAT) or argument in arguments:
             reason = "stands there twice" if argument in arguments else "is not a free name"
             message = f"block {name[:60]} has an argument {argument[:60] or '(nothing)'}, which {reason}"
             raise SpecError("E047", message, help="letters, digits and _: conv_bn_relu(out, k, s=1)", place=key.place())

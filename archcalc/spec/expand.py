@@ -83,7 +83,7 @@ class Expander:
             raise SpecError("E052", message, place=common.repeat.tree.place())
         if not times:
             return start
-        counted = common.name is not None and "i" in common.name.template.names
+        counted = _is_flat(step) or (common.name is not None and "i" in common.name.template.names)
         path = "" if counted else self._path(step, scope, names)
         if path:
             self.paths.claim(path, common)
@@ -137,8 +137,10 @@ class Expander:
             return self._merge(step, scope, path, names, current)
         if isinstance(step, BlockStep):
             body, inner = self.blocks[step.block], self._arguments(step, names, current)
-            return self._scoped(step.common, scope, Scope(path + ".", body.names), body, inner, current)
-        end = self._scoped(step.common, scope, Scope(path + ".", step.body.names, step.numbered), step.body, names, current)
+            inside = scope if step.flat else Scope(path + ".", body.names)
+            return self._scoped(step.common, scope, inside, body, inner, current)
+        inside = scope if step.flat else Scope(path + ".", step.body.names, step.numbered)
+        end = self._scoped(step.common, scope, inside, step.body, names, current)
         if step.head and end is not None:
             self._head(path, end, step.common)
         return end
@@ -193,13 +195,14 @@ class Expander:
     def _scoped(self, common: Common, around: Scope, scope: Scope, body: Body, names: Names, current: int | None) -> int | None:
         """Run a body in a scope of its own; what is shared holds for all of it."""
         path = scope.path[:-1]
-        self.paths.claim(path, common)
+        if scope is not around:
+            self.paths.claim(path, common)
         shared = self.shared
         if common.share is not None:
             self.shared = (path, self.paths.resolve(common.share, around, names))
         end = self.body(body, scope, names, current)
         self.shared = shared
-        if end is not None:
+        if end is not None and scope is not around:
             self.paths.mark(path, end, common)
         return end
 
@@ -257,6 +260,8 @@ class Expander:
 
     def _path(self, step: Step, scope: Scope, names: Names) -> str:
         """Return the full path that a step gets in its scope, and take note of its turn."""
+        if _is_flat(step):
+            return scope.path[:-1]
         name = step.common.name
         return scope.name(_short(step), None if name is None else name.format(names), self.paths.points)
 
@@ -343,6 +348,11 @@ def _at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) 
         error.place = value.tree.place()
         error.help = error.help or whole_help(value, values[error.argument])
     return error
+
+
+def _is_flat(step: Step) -> bool:
+    """Whether a step makes no scope: what is in it stands in the one around it."""
+    return isinstance(step, BlockStep | GroupStep) and step.flat
 
 
 def _short(step: Step) -> str:

@@ -12,7 +12,7 @@ from archcalc.ops.base import kinds
 from archcalc.spec.document import KEYS, VARIANT_KEYS
 from archcalc.spec.expect import LAYER, TOTALS
 from archcalc.spec.expressions import LONGEST_TEXT
-from archcalc.spec.steps import COMMON
+from archcalc.spec.steps import COMMON, FLAT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "spec-1.schema.json"  # beside the bundled specs, whose first line names it
@@ -56,7 +56,10 @@ def spec_schema() -> Schema:
         "steps": {"type": "array", "items": ref("step")},
         "step": _step(),
         "group": _scope(
-            {"numbered": {"type": "boolean", "description": "Call the steps without a name 0, 1, 2, ... as nn.Sequential does."}}
+            {
+                "numbered": {"type": "boolean", "description": "Call the steps without a name 0, 1, 2, ... as nn.Sequential does."},
+                FLAT: ref(f"common_{FLAT}"),
+            }
         ),
         "head": _scope({}),
         "block": _block(),
@@ -148,7 +151,9 @@ def _common_definitions() -> Schema:
         "share": "The earlier step whose parameters this one uses; they count once.",
         "frozen": "Whether the parameters are held fixed: stored, but not trained.",
     }
-    found = {f"common_{key}": kinds_of[key] | {"description": texts[key]} for key in COMMON}
+    kinds_of[FLAT] = {"type": "boolean"}
+    texts[FLAT] = "Whether the steps stand in the scope around this one, instead of in one of its own."
+    found = {f"common_{key}": kinds_of[key] | {"description": texts[key]} for key in (*COMMON, FLAT)}
     return found | {"common_from_several": several | {"description": "The earlier steps that are merged, instead of branches."}}
 
 
@@ -210,7 +215,7 @@ def _block() -> Schema:
     values = {"type": "array", "items": ref("value")}
     by_name = {
         "type": "object",
-        "properties": _ANY_STEP,
+        "properties": _ANY_STEP | {FLAT: ref(f"common_{FLAT}")},
         "patternProperties": {f"^{_IDENTIFIER}$": {}},
         "additionalProperties": False,
     }

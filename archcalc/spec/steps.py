@@ -18,6 +18,7 @@ from archcalc.spec.values import Name, Value, read_name, read_value
 from archcalc.spec.whitelist import LARGEST_NUMBER
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
+FLAT = "flat"  # what only a block's call or a group may carry: its steps stand in the scope around it
 
 _CALLED = (
     r"(?s:(?:torch\.)?(?:nn\.)?(\w+) ?(?:\(.*)?)"  # nn.Conv2d(3, 64), as in a module's source; compiled when an error needs it
@@ -62,6 +63,7 @@ class BlockStep(msgspec.Struct, frozen=True):
     common: Common
     block: str
     arguments: dict[str, Value]
+    flat: bool = False
 
 
 class GroupStep(msgspec.Struct, frozen=True):
@@ -71,6 +73,7 @@ class GroupStep(msgspec.Struct, frozen=True):
     body: "Body"
     numbered: bool = False
     head: bool = False
+    flat: bool = False
 
 
 Step = OpStep | MergeStep | BlockStep | GroupStep
@@ -216,8 +219,10 @@ class StepReader:
             common, own = self._split(key, arguments)
             values = {}
             for argument, tree in own:
+                if argument.text == FLAT:
+                    continue
                 if argument.text not in signature.arguments:
-                    known = [*signature.arguments, *COMMON]
+                    known = [*signature.arguments, *COMMON, FLAT]
                     way_out = did_you_mean(argument.text, known, ARGUMENTS)
                     raise SpecError("E038", f"{header} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
                 values[argument.text] = read_value(tree)
@@ -226,7 +231,11 @@ class StepReader:
             raise SpecError(
                 "E036", f"{header} needs {' and '.join(missing)}", help=f"line {signature.place.line} defines it", place=key.place()
             )
-        return BlockStep(common, key.text, values)
+        flat = isinstance(arguments, Mapping) and _flag(arguments, FLAT)
+        if flat and (common.name is not None or common.share is not None):
+            message = f"a flat {key.text} has no scope to name or to share"
+            raise SpecError("E038", message, help="leave one of the two", place=key.place())
+        return BlockStep(common, key.text, values, flat)
 
     def _scope(self, key: Scalar, arguments: Tree | None) -> GroupStep:
         if not isinstance(arguments, Mapping):
@@ -235,16 +244,17 @@ class StepReader:
             )
         common, own = self._split(key, arguments)
         head = key.text == "head"
-        known = ("layers",) if head else ("layers", "numbered")
+        known = ("layers",) if head else ("layers", "numbered", FLAT)
         for argument, _ in own:
             if argument.text not in known:
                 way_out = did_you_mean(argument.text, (*known, *COMMON))
                 raise SpecError("E038", f"{key.text} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
-        numbered = arguments.get("numbered")
-        flag = False if numbered is None else numbered.value if isinstance(numbered, Scalar) else None
-        if numbered is not None and not isinstance(flag, bool):
-            raise SpecError("E030", f"numbered must be true or false, not {numbered.kind}", place=numbered.place())
-        return GroupStep(common, self.body(arguments.get("layers"), key, key.text), bool(flag), head)
+        body = self.body(arguments.get("layers"), key, key.text)
+        numbered, flat = _flag(arguments, "numbered"), _flag(arguments, FLAT)
+        if flat and (numbered or common.name is not None or common.share is not None):
+            message = "a flat group has no scope to name, to number or to share"
+            raise SpecError("E038", message, help="leave one of the two", place=key.place())
+        return GroupStep(common, body, numbered, head, flat)
 
     def _split(self, key: Scalar, arguments: Mapping | None) -> tuple[Common, list[tuple[Scalar, Tree]]]:
         """Part what any step may carry from the step's own arguments."""
@@ -274,6 +284,16 @@ class StepReader:
             value["frozen"],
         )
         return common, own
+
+
+def _flag(arguments: Mapping, name: str) -> bool:
+    """Return a flag that must be written out, false where it is not there."""
+    tree = arguments.get(name)
+    flag = False if tree is None else tree.value if isinstance(tree, Scalar) else None
+    if not isinstance(flag, bool):
+        assert tree is not None
+        raise SpecError("E030", f"{name} must be true or false, not {tree.kind}", place=tree.place())
+    return flag
 
 
 def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str, Value]:

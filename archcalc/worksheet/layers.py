@@ -7,7 +7,11 @@ from msgspec.structs import replace
 from archcalc.worksheet import words
 from archcalc.worksheet.page import Claim, From, Item, Said, Sizes, Start, Term, Unread
 
-WEIGHTED = frozenset({"Conv2d", "Linear", "BatchNorm2d", "ConvTranspose2d", "Conv1d", "Conv3d", "BatchNorm1d", "LayerNorm", "GroupNorm", None})
+# Layers that hold no weights: a number of parameters after them is the next layer's, unless it is zero.
+WEIGHTLESS = frozenset(
+    "MaxPool2d AvgPool2d GlobalAvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d LocalResponseNorm ReLU Dropout Softmax Flatten Add Concat Multiply "
+    "Resize Upsample ZeroPad2d".split()
+)
 IMAGE_CHANNELS = (1, 3)
 LONGEST_LAYER = 100  # characters: what is longer is a sentence
 _IS_LAYER = re.compile(rf"[\s\-*+#>|]*(?:[0-9]{{1,2}}[.)]\s+)?(?:{words.OPERATOR})[^.]{{0,12}}[0-9]", re.IGNORECASE)
@@ -105,7 +109,7 @@ class _Assembly:
             return
         if self._solid():
             self._new_network()
-        self.network.blocks.clear()
+        self._forget_headings()
         self.network.start = start if start.term is not None or self.network.start is None else self.network.start
 
     def say(self, said: Said) -> None:
@@ -195,6 +199,11 @@ class _Assembly:
     def _solid(self) -> bool:
         return any(not block.is_bare for block in self.network.blocks)
 
+    def _forget_headings(self) -> None:
+        """Drop the headings that stood before the network began."""
+        self.network.blocks.clear()
+        self.named.clear()
+
     def _new_network(self) -> None:
         self.network.alone += self.waiting
         self.waiting = []
@@ -221,7 +230,7 @@ class _Assembly:
         network = self.network
         begun = network.start is not None and network.start.term is not None
         if not begun and (open_block is None or open_block.is_bare) and not self._solid() and len(claim.terms) == 1:
-            network.blocks.clear()
+            self._forget_headings()
             network.start = Start(claim.line, claim.text, claim.terms[0])
         elif open_block is not None:
             open_block.add(claim)
@@ -265,7 +274,7 @@ class _Assembly:
         if not block.closed or any(other.line == claim.line for other in block.claims):
             return True
         value = claim.terms[-1].value
-        return block.said.op in WEIGHTED or value == 0 or claim.quantity in ("memory", "neurons")
+        return block.said.op not in WEIGHTLESS or value == 0 or claim.quantity in ("memory", "neurons")
 
 
 def _continues(block: Block, said: Said) -> bool:

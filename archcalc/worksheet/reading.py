@@ -40,8 +40,7 @@ def read(text: str | bytes) -> Page:
 
 def _heading(line: Line, name: str) -> Item:
     """Return a heading that names a layer of the model."""
-    said = next((item for item in read_line(line) if isinstance(item, Said)), None)
-    return Said(line.number, line.text, said.op if said else None, name=name, heading=True)
+    return Said(line.number, line.text, None, name=name, heading=True)
 
 
 def _in_fence(line: Line) -> Line:

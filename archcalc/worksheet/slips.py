@@ -181,11 +181,11 @@ SLIPS: tuple[Slip, ...] = (
     Slip("flattened_early", ("params",), _early_flat, "the map is flattened before the last pool, at {before}"),
     Slip("batch_norm", ("params",), _norm_channels, "BatchNorm learns 2 numbers per channel, a scale and a shift"),
     Slip("unshared", ("params",), _unshared, "every position has a kernel of its own: a convolution shares one"),
+    Slip("groups", ("macs", "flops"), _groups_of_macs, "the groups are taken wrongly: {groups} here"),
     Slip("mac_or_flop", ("macs",), _doubled, "multiplications and additions are counted apart: those are FLOPs, a MAC is both"),
     Slip("mac_or_flop", ("flops",), _halved, "these are MACs: each is 2 floating-point operations"),
     Slip("input_size", ("macs", "flops", "connections"), _input_size, "the input's size stands where the output's belongs"),
     Slip("input_channels", ("macs", "flops"), _macs_without_channels, "the input's {c_in} channels are left out"),
-    Slip("groups", ("macs", "flops"), _groups_of_macs, "the groups are taken wrongly: {groups} here"),
     Slip("flattened_early", ("macs",), _early_flat_macs, "the map is flattened before the last pool, at {before}"),
     Slip("positions", ("macs", "flops", "connections"), _no_positions, "the output's positions are left out"),
     Slip("input_size", ("memory", "neurons"), _input_elements, "that is the input's size, not the output's"),
@@ -248,23 +248,23 @@ def axis_slips(op: Op, x: Shape) -> Iterator[tuple[str, Shape, str]]:
     c = getattr(op, "out_channels", x.c)
     padding = getattr(op, "padding", (0, 0))
     sides = _sides(padding)
+    down: tuple[int, ...] = ()
     if sides is not None:
         spans = [i + p - k for i, k, p in zip(x.axes, kernel, sides, strict=True)]
         up = tuple(-(-span // s) + 1 for span, s in zip(spans, stride, strict=True))
         down = tuple(span // s + 1 for span, s in zip(spans, stride, strict=True))
         yield "floor_or_ceil", x.with_axes(c, up), "the division is rounded up, not down"
         yield "floor_or_ceil", x.with_axes(c, down), "the division is rounded down, not up"
-        yield "plus_one", x.with_axes(c, tuple(size - 1 for size in down)), "the + 1 is left out"
     same = tuple(-(-i // s) for i, s in zip(x.axes, stride, strict=True))
     valid = tuple((i - k) // s + 1 for i, k, s in zip(x.axes, kernel, stride, strict=True))
-    if padding != "same" and any(kernel):
+    if padding != "same":
         yield "valid_or_same", x.with_axes(c, same), "the padding is taken as same"
     if padding == "same" or any(sides or ()):
         yield "valid_or_same", x.with_axes(c, valid), "the padding is left out"
+    yield "plus_one", x.with_axes(c, tuple(size - 1 for size in down or same)), "the + 1 is left out"
     yield "input_size", x.with_axes(c, tuple(x.axes)), "the size is still the input's"
-    unpooled = down if sides is not None else same
     if c != x.c:
-        yield "swapped", x.with_axes(x.c, unpooled), "the channels are still the input's"
+        yield "swapped", x.with_axes(x.c, down or same), "the channels are still the input's"
 
 
 def _sides(padding: object) -> tuple[int, int] | None:

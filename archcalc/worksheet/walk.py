@@ -297,7 +297,7 @@ class Walk:
         if y is None or len(y) != 4 or final.value is None:
             self.findings.append(judge_arithmetic(Claim(claim.line, claim.text, claim.quantity, tuple(terms))))
             return own
-        said = {Fraction(size) for size in y.axes}
+        said = {Fraction(size) for size in ((*y.axes, y.c) if op.merges else y.axes)}
         value = final.value
         if value in said or (final.figure is None and _rounds(final, said, ceil)):
             self.findings.append(verdict(claim, "right", layer=name, expected=y.axes[0], found=plain(final)))
