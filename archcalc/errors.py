@@ -118,6 +118,17 @@ class Place(NamedTuple):
     width: int = 1
 
 
+def one_line(text: str) -> str:
+    r"""Return the text with what would break its line, or command a terminal, as an escape: a name from a file may hold anything.
+
+    >>> one_line("Conv2d\nReLU")
+    'Conv2d\\nReLU'
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 class ArchcalcError(Exception):
     """Something the user can mend: a code, a sentence with the numbers in it, where, and the way out."""
 
@@ -126,8 +137,8 @@ class ArchcalcError(Exception):
     def __init__(self, code: str, message: str, *, help: str | None = None, layer: str | None = None, place: Place | None = None):
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.help = help
+        self.message = one_line(message)
+        self.help = None if help is None else one_line(help)
         self.layer = layer
         self.place = place
 

@@ -129,7 +129,8 @@ NAMES = [
     ("- group: {name: features, layers: [ReLU, ReLU]}", ["features.relu1", "features.relu2"]),
     # flat ones give none: their steps stand in the scope around them
     ("- group: {name: f, numbered: true, layers: [plain: {flat: true, repeat: 2}, ReLU]}", ["f.0", "f.1", "f.2"]),
-    ("- ReLU\n  - plain: {flat: true}\n  - group: {flat: true, repeat: 2, layers: [ReLU]}", ["relu1", "relu2", "relu3", "relu4"]),
+    ("- ReLU\n- plain: {flat: true}\n- group: {flat: true, repeat: 2, layers: [ReLU]}", ["relu1", "relu2", "relu3", "relu4"]),
+    ("- ReLU\n- group: {flat: true, layers: [Tanh: {name: relu1}]}", ["relu2", "relu1"]),
     ("- group: {name: f, numbered: true, layers: [ReLU, Tanh: {name: act}, plain, ReLU]}", ["f.0", "f.act", "f.2.relu1", "f.3"]),
     ("- group: {name: f, numbered: true, layers: [ReLU: {if: false}, Tanh, ReLU: {repeat: 2}]}", ["f.0", "f.1.0", "f.1.1"]),
     ("- head: {name: aux, layers: [ReLU]}\n- head: {layers: [ReLU]}\n- ReLU", ["aux.relu1", "head2.relu1", "relu1"]),

@@ -1,14 +1,18 @@
 """Made pages: the right worksheet of every bundled model has no finding; with a slip in it, that line alone has, and its name."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
 
-from archcalc.spec import index, load
+from archcalc.graph import Graph
+from archcalc.spec import index, load, parse
 from archcalc.worksheet import judge, read
 from archcalc.worksheet.write import BLANK, worksheet
 from tests.made_pages import Made, made_pages
+from tests.strategies import specs
 
 MODELS = sorted(index())
 MOST = 80  # made pages of one model
@@ -36,15 +40,38 @@ def test_every_answer_of_a_right_page_is_a_claim(model: str) -> None:
     assert [number for number in asked if number not in judged] == []
 
 
-def score(made: Made, lines: list[str], graph: object) -> tuple[bool, bool]:
-    """Whether the slip is found on its line alone, and whether it is called by its name."""
-    judgement = judge(read(made.page(lines)), graph)  # type: ignore[arg-type]
+@pytest.mark.parametrize("model", MODELS)
+def test_a_right_page_has_nothing_wrong_by_itself_either(model: str) -> None:
+    judgement = judge(read(by_itself(worksheet(load(model), model))))
+    assert [(finding.line, finding.text, finding.because) for finding in judgement.wrong] == []
+    assert judgement.conventions == ()
+
+
+def by_itself(page: str) -> str:
+    """The page without the name of its model, line for line."""
+    return re.sub("^model: .*$", "about: nothing", page, count=1, flags=re.MULTILINE)
+
+
+@settings(max_examples=100 if settings().max_examples < 1_000 else 2_000)
+@given(specs())
+def test_a_right_page_of_a_random_network_has_no_finding(text: str) -> None:
+    """Operators, merges, shared layers and names that no bundled model has."""
+    graph = parse(text.encode(), "net.yaml").graph()
+    for blank in (False, True):
+        findings = judge(read(worksheet(graph, "net.yaml", blank=blank)), graph).findings
+        assert [(finding.text, finding.because) for finding in findings if finding.verdict != "right"] == []
+
+
+def score(made: Made, lines: list[str], graph: Graph | None) -> tuple[bool, bool]:
+    """Whether the slip is found on its line alone, and whether it is called by its name; without a graph, by the page itself."""
+    page = made.page(lines)
+    judgement = judge(read(page if graph is not None else by_itself(page)), graph)
     wrong = [finding for finding in judgement.findings if finding.verdict == "wrong"]
     flagged = {finding.line for finding in wrong} == {made.line}
     return flagged, flagged and any(finding.slip in made.slips for finding in wrong)
 
 
-def tried(models: list[str], per_model: int) -> tuple[Counter[str], list[Made], list[Made]]:
+def tried(models: list[str], per_model: int, with_model: bool = True) -> tuple[Counter[str], list[Made], list[Made]]:
     """Return how many pages were made for each slip, those that were not flagged right, and those whose slip was not named."""
     chance = random.Random(20)
     count: Counter[str] = Counter()
@@ -54,7 +81,7 @@ def tried(models: list[str], per_model: int) -> tuple[Counter[str], list[Made], 
         lines, pages = made_pages(graph, model)
         for made in chance.sample(pages, min(per_model, len(pages))):
             count[min(made.slips)] += 1
-            flagged, named = score(made, lines, graph)
+            flagged, named = score(made, lines, graph if with_model else None)
             if not flagged:
                 missed.append(made)
             elif not named:
@@ -77,11 +104,16 @@ SMALL = [
     "alexnet", "alexnet_two_towers", "densenet_40_12", "googlenet", "lenet5", "lenet5_modern", "resnet18", "resnet20", "vgg11_bn",
     "zfnet",
 ]  # fmt: skip
+CHAINS = ["alexnet", "alexnet_keras", "vgg11", "vgg11_bn", "zfnet"]
 LARGE = {"resnet1202": 10, "preact_resnet1001": 10}  # pages of twenty thousand lines: a few of them
 
 
 def test_a_slip_is_found_on_its_line_and_named() -> None:
     hold(*tried(SMALL, 25))
+
+
+def test_a_slip_is_found_without_the_model_too() -> None:
+    hold(*tried(CHAINS, 20, with_model=False))
 
 
 def test_every_slip_is_made_somewhere() -> None:

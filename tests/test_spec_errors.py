@@ -72,6 +72,9 @@ STEPS = [
     ("- unit: {out: 3, flat: 1}", "E030", "3:24 1", "flat must be true or false", None),
     ("- unit: {out: 3, flat: true, name: u}", "E038", "3:3 unit", "a flat unit has no scope to name", "one of the two"),
     ("- group: {flat: true, numbered: true, layers: []}", "E038", "3:3 group", "a flat group has no scope", "one of the two"),
+    ("- group: {name: g, flat: true, layers: [ReLU]}", "E038", "3:3 group", "a flat group has no scope to name", "one of the two"),
+    ("- unit: {out: 3, name: g, flat: true}", "E038", "3:3 unit", "a flat unit has no scope to name", "one of the two"),
+    ("- unit: {out: 3, flat: 1}", "E030", "3:24 1", "flat must be true or false", None),
     ("- group: {name: g}", "E032", "3:3 group", "group needs a list of steps", "[]"),
     ("- group", "E032", "3:3 group", "group needs layers", "layers: [...]"),
     ("- group: {layers: ReLU}", "E032", "3:19 ReLU", "must be a list of steps, not text", "begin each step with `- `"),
@@ -347,14 +350,29 @@ def test_an_error_inside_a_block_names_the_layer() -> None:
     [
         (["compare", "lenet5"], "E227"),
         (["compare", *["lenet5"] * 40], "E228"),
-        (["schema", "nothing"], "E229"),
-        (["summary", "lenet5", "--count", "nobody"], "E209"),
     ],
 )  # fmt: skip
 def test_commands_name_the_code(run, arguments: list[str], code: str) -> None:
     outcome = run(*arguments)
     assert outcome.code == 2
     assert outcome.err.startswith(f"error[{code}]: ")
+
+
+def test_what_python_asks_for_by_name() -> None:
+    from archcalc.analysis.conventions import convention
+    from archcalc.render.schemas import schema_text
+
+    for ask, code in ((convention, "E209"), (schema_text, "E229")):
+        with pytest.raises(ArchcalcError) as raised:
+            ask("nobody")
+        assert raised.value.code == code
+
+
+def test_a_name_from_a_file_cannot_break_the_line_nor_command_the_terminal() -> None:
+    error = refusal(HEAD + "layers:\n  - |\n    Conv2d\n    ReLU\n")
+    assert error.message == "unknown operator Conv2d\\nReLU\\n"
+    error = refusal(HEAD + 'layers: ["a\\e[31m"]\n')
+    assert error.message == "unknown block a\\x1b[31m"
 
 
 # The catalogue

@@ -11,11 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 
+from archcalc import worksheet
 from archcalc.cli.verify import FORMATS as OFFERED
 from archcalc.render.schemas import schema_text
 from archcalc.render.verify import FORMATS
 from archcalc.spec import index, read_spec
 from archcalc.worksheet.files import check_spec
+from archcalc.worksheet.slips import SLIPS
 
 ALEXNET = Path(__file__).parents[1] / "specs" / "alexnet.yaml"
 WRONG = """\
@@ -79,6 +81,13 @@ def test_formats(run: Any, golden: Any, page: Any, form: str) -> None:
     outcome = run("verify", page(WRONG), "--format", form)
     assert outcome.code == 1
     golden(outcome.out, f"verify.{form}")
+
+
+@pytest.mark.parametrize(("file", "start"), [("a.json", "{"), ("a.xml", "<?xml"), ("a.md", "**page.md"), ("a.txt", "10 ?")])
+def test_the_suffix_of_the_file_decides_the_format(run: Any, page: Any, file: str, start: str) -> None:
+    outcome = run("verify", page(WRONG), "-o", file)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert Path(file).read_text("utf-8").startswith(start)
 
 
 def test_the_formats_are_offered() -> None:
@@ -252,3 +261,21 @@ finally:
 """
     told = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=False)
     assert told.stdout.endswith("set()\n")
+
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "worksheets.md").read_text("utf-8")
+
+
+def test_the_guide_shows_what_is_printed(run: Any, page: Any) -> None:
+    (notes,) = re.findall(r"^```markdown\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    (session,) = re.findall(r"^```console\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    page(notes, "notes.md")
+    command, _, shown = session.partition("\n")
+    assert run(*command.removeprefix("$ archcalc ").split()).out == shown
+
+
+def test_the_guide_tells_of_every_slip() -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(worksheet.__path__[0]).glob("*.py"))
+    named = {slip.key for slip in SLIPS} | set(re.findall(r'Named\(\s*"(\w+)"', sources))
+    named |= set(re.findall(r'yield "(\w+)", x\.with_axes', sources))
+    assert set(re.findall(r"^\| `(\w+)` \|", GUIDE, re.MULTILINE)) == named

@@ -97,6 +97,7 @@ class Explainer:
         self.graph: Graph = tracer.graph
         self.item_bytes = DTYPE_BYTES[dtype]
         self.rules = rules
+        self._kinds: list[int] = []
         self._kept: tuple[Storages, list[list[Kept]]] | None = None
 
     def layer(self, name: str, quantity: str, *, trace: bool = False) -> Explanation:
@@ -225,17 +226,27 @@ class Explainer:
         known: dict[Any, str] = {}
         for term in terms:
             position = index[term.layer]
-            node = self.graph.nodes[position]
-            key = (node.op, self.graph.x(node))
-            if quantity == "saved":
-                widths = [(tensor.elements, tensor.item_bytes or self.item_bytes) for tensor in self.kept()[1][position]]
-                numbers = " + ".join([text(kept_bytes, {"e": elements, "w": width}) for elements, width in widths])
-            elif key in known:
-                numbers = known[key]
-            else:
-                ((_, number),), _ = self.answer(position, quantity)
-                numbers = known[key] = text(number.formula, number.values)
-            yield Term(term.layer, term.result, numbers)
+            # What is kept depends on the layers before.
+            key = tuple(self.kept()[1][position]) if quantity == "saved" else self.kinds()[position]
+            if key not in known:
+                known[key] = self.arithmetic(position, quantity)
+            yield Term(term.layer, term.result, known[key])
+
+    def arithmetic(self, index: int, quantity: str) -> str:
+        """Return a quantity's arithmetic in numbers."""
+        if quantity == "saved":
+            widths = [(tensor.elements, tensor.item_bytes or self.item_bytes) for tensor in self.kept()[1][index]]
+            return " + ".join([text(kept_bytes, {"e": elements, "w": width}) for elements, width in widths])
+        ((_, number),), _ = self.answer(index, quantity)
+        return text(number.formula, number.values)
+
+    def kinds(self) -> list[int]:
+        """Return a number for each node, the same for nodes of one operator and input shape."""
+        if not self._kinds:
+            known: dict[Any, int] = {}
+            keys = [(node.op, self.graph.x(node) if node.inputs else node.output) for node in self.graph.nodes]
+            self._kinds = [known.setdefault(key, len(known)) for key in keys]
+        return self._kinds
 
 
 def _asked(op: Op, x: Any, y: Any, quantity: str) -> Any:

@@ -61,6 +61,11 @@ class _Found(NamedTuple):
     candidate: Candidate
     changed: Changed
 
+    @property
+    def plainness(self) -> int:
+        """How little has to be said of the way of counting, 0 for the least."""
+        return self.rank[2]
+
 
 def why(base: Base, number: str) -> Answer:
     """Return what the number is of the model. Raises ArchcalcError for what is no number, or no model that fits together."""
@@ -107,9 +112,10 @@ class _Search:
         best = [one for one in within if one.rank[0] == within[0].rank[0]]
         if any(one.candidate.fit == EXACT for one in best):
             best = [one for one in best if one.candidate.fit == EXACT]
-        # Of the model itself every way of counting is told, of another network the plainest.
+        # Of the model itself every way of counting is told that is about as plain as the best, of another network the plainest.
         firsts = {id(one.changed): one for one in reversed(best)}
-        return [one for one in best if one.changed.level == OWN or one is firsts[id(one.changed)]]
+        plain = best[0].plainness + 1 if best else 0
+        return [one for one in best if one is firsts[id(one.changed)] or (one.changed.level == OWN and one.plainness <= plain)]
 
     def near(self) -> list[_Found]:
         """Return the nearest candidates, one of a network for each thing counted; the more is changed, the nearer it has to be."""
@@ -128,7 +134,7 @@ class _Search:
             self.layers(changed, measure, _scopes(found, measure))
         self.all_but_one(changed, found)
         self.batches(changed, found)
-        self.printed(changed)
+        self.printed(changed, found)
 
     def look(self, changed: Changed) -> None:
         """Try a network that is not quite the model, in the ways of counting that may be meant at that distance."""
@@ -204,10 +210,11 @@ class _Search:
                         together = changed._replace(level=ONE, steps=(Step(f"a batch of {batch * self.base.batch}"),))
                         self.judge(together, measure, batch * value, plainness=measure.plainness + 2)
 
-    def printed(self, changed: Changed) -> None:
+    def printed(self, changed: Changed, found: Network) -> None:
         """Try what was printed of the model and follows from no way of counting."""
+        layers = {name for name, _ in found.parts}
         for one in LISTS:
-            if one.spec == self.base.spec.name:
+            if one.is_about(self.base.spec.name, layers):
                 measure = BY_KEY[one.measure]
                 words = f"{measure.words}, which is what the list in {one.source} adds up to"
                 self.hold(changed, measure._replace(words=words), one.total)
@@ -250,13 +257,15 @@ def _candidate(changed: Changed, measure: Measure, value: int, reading: Reading,
 
 
 def _scopes(found: Network, measure: Measure) -> dict[str, int]:
-    """Return what each layer amounts to, and each scope that holds several, in order."""
+    """Return what each layer amounts to, and each scope in which several layers do; of outputs there are no sums."""
     amounts: dict[str, int] = {}
+    layers: dict[str, int] = {}
     for (name, _), amount in zip(found.parts, measure.layers(found), strict=True):
-        for path in _paths(name):
-            if path == name or measure.key != "outputs":
-                amounts[path] = amounts.get(path, 0) + amount
-    return amounts
+        for path in _paths(name) if amount else ():
+            amounts[path] = amounts.get(path, 0) + amount
+            layers[path] = 0 if path == name else layers.get(path, 0) + 1
+    scopes = 2 if measure.key != "outputs" else len(found.parts) + 1
+    return {path: amount for path, amount in amounts.items() if layers[path] == 0 or layers[path] >= scopes}
 
 
 def _paths(name: str) -> Iterator[str]:

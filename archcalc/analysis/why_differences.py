@@ -17,6 +17,7 @@ from archcalc.analysis.why_reading import PRINTED, readings
 from archcalc.graph import Graph, Node
 
 REST = "not accounted for"
+_NEAR = 0.01  # the share of its value that a candidate may be off for the way to it to be told
 _MOST_TOGETHER = 2  # amounts that are added up to explain what is left; of more, some sum fits by chance
 
 
@@ -47,10 +48,12 @@ def differences(answer: Answer) -> Differences | None:
         return None
     best, network = candidates[0], Network(answer.asked.graph(), answer.asked.dtype)
     measure = BY_KEY.get(best.measure, BY_KEY["params"])
-    start, items = _itemised(best, measure, answer.best, network)
+    near = best.fit or abs(best.off) <= _NEAR * best.value
+    start, items = _itemised(best, measure, answer.best, network) if near else (measure, [])
     first = start.value(network)
     if not best.fit:
-        items = [*items, Item(REST, None, None, -best.off)] if best.off else items
+        rest = best.value - best.off - first - sum(item.difference for item in items)
+        items = [*items, Item(REST, None, None, rest)]
     second = first + sum(item.difference for item in items)
     return Differences(start.words, first, second, tuple(items), tuple(_notes(answer, best, network)))
 
@@ -78,7 +81,7 @@ def _outside(best: Candidate, network: Network) -> tuple[Measure, list[Item]]:
         return measure, [Item("the file's own records, and rounding", None, None, best.value - measure.value(network))]
     measure = BY_KEY[best.measure]
     own = dict(zip([name for name, _ in network.parts], measure.layers(network), strict=True))
-    printed = next(one for one in LISTS if one.measure == best.measure and (best.layer or one.total == best.value))
+    printed = next(one for one in LISTS if best.value == one.total or (best.layer, best.value) in one.rows)
     rows = [(layer, number) for layer, number in printed.rows if layer in own and best.layer in (None, layer)]
     items = [Item(layer, own[layer], number, number - own[layer]) for layer, number in rows if number != own[layer]]
     return measure, items if best.layer is None else []
@@ -134,10 +137,14 @@ def _by_layer(network: Network, other: Network, measure: Measure) -> Iterator[It
 
 
 def _likenesses(network: Network) -> list[Likeness]:
-    """Return what layers are set side by side by; a unit is one, be it of a convolution, a linear layer or a distance."""
+    """Return what layers are set side by side by; a unit is one, be it of a convolution, a linear layer or a distance.
+
+    The path holds the kind too, so that two layers are not alike for being the third of their scope.
+    """
+    kinds = ["units" if part.neurons and part.kind != "pooling" else part.kind for _, part in network.parts]
     return [
-        Likeness(name, "units" if part.neurons and part.kind != "pooling" else part.kind, part.elements, part.params)
-        for name, part in network.parts
+        Likeness(f"{kind} {name}", kind, part.elements, part.params)
+        for kind, (name, part) in zip(kinds, network.parts, strict=True)
     ]
 
 
@@ -162,8 +169,8 @@ def _notes(answer: Answer, best: Candidate, network: Network) -> Iterator[str]:
         if said:
             yield f"{step.param}: {said}"
     for one in LISTS:
-        if one.spec == answer.asked.spec.name and one.measure == best.measure:
-            own = dict(zip([name for name, _ in network.parts], BY_KEY[one.measure].layers(network), strict=True))
+        own = dict(zip([name for name, _ in network.parts], BY_KEY[one.measure].layers(network), strict=True))
+        if one.is_about(answer.asked.spec.name, own) and one.measure == best.measure:
             if best.fit == PRINTED and best.layer in own:
                 yield f"{best.layer} has {own[best.layer]:,} {one.measure}"
             yield f"{one.source} lists {one.total:,} in all, {one.total - sum(own.values()):+,} to the layers' own; {one.sentence}"

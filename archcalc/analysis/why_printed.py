@@ -3,6 +3,7 @@
 Each says where it stands. What a network's own arithmetic gives is never written here.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -14,6 +15,10 @@ class PrintedList(NamedTuple):
     source: str
     rows: tuple[tuple[str, int], ...]
     sentence: str
+
+    def is_about(self, spec: str, layers: Collection[str]) -> bool:
+        """Whether a spec of this name, with these layers, is the network of the paper."""
+        return spec == self.spec and all(layer in layers for layer, _ in self.rows if layer != "input")
 
     @property
     def total(self) -> int:

@@ -1,16 +1,17 @@
 """The command line: which commands there are, and the one place where an error becomes a screen and an exit code."""
 
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from archcalc import __version__
-from archcalc.cli.options import CONTEXT, errors_option
+from archcalc.cli.options import CONTEXT, errors_option, help_option, say
 from archcalc.errors import ArchcalcError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -62,10 +63,17 @@ class Commands(click.Group):
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        say(f"archcalc {__version__}")
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     context_settings=CONTEXT,
-    no_args_is_help=True,
+    add_help_option=False,
+    no_args_is_help=False,  # click's way of saying so is another in each of its releases
     help="""The architecture calculator: what a neural network's layers are, cost and remember.
 
     \b
@@ -74,8 +82,11 @@ class Commands(click.Group):
       archcalc summary net.yaml --depth 1    a network of your own, folded
       archcalc compare resnet50 resnet101    what differs""",
 )
-@click.version_option(__version__, prog_name="archcalc", message="%(prog)s %(version)s", help="Show the version and exit.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit."
+)
 @errors_option
+@help_option
 def group() -> None:
     """Start of every command line; nothing is shared but the options above."""
 
@@ -91,15 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: list[str]) -> int:
     try:
         if COMPLETE_VARIABLE in os.environ:
-            group.main(arguments, prog_name="archcalc", complete_var=COMPLETE_VARIABLE)
+            return _complete(os.environ)
         with group.make_context("archcalc", list(arguments)) as context:
+            if not arguments:
+                _tell(context.get_help())
+                return UsageError.exit_code
             group.invoke(context)
-        sys.stdout.flush()
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return error.exit_code
     except (ArchcalcError, click.ClickException) as error:
         return _report(_as_ours(error), arguments)
     except BrokenPipeError:
@@ -112,20 +122,37 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
+def _complete(environ: Mapping[str, str]) -> int:
+    """Answer the shell, which gives the command line in variables. Raises UsageError if it does not."""
+    from click.shell_completion import shell_complete
+
+    instruction = environ[COMPLETE_VARIABLE]
+    position = environ.get("COMP_CWORD", "")  # a number, but of fish's the word itself
+    if instruction.endswith("_complete") and not ("COMP_WORDS" in environ and (position.isdecimal() or "fish" in instruction)):
+        raise UsageError("E220", f"{COMPLETE_VARIABLE} is set, but not COMP_WORDS and COMP_CWORD", help="archcalc completion --help")
+    return shell_complete(group, {}, "archcalc", COMPLETE_VARIABLE, instruction)
+
+
 def _report(error: ArchcalcError, arguments: list[str]) -> int:
     """Show an error the way that was asked for, and return its exit code."""
     from archcalc.render.errors import render_error
     from archcalc.render.terminal import screen
 
     style = _errors_style(arguments)
-    click.echo(render_error(error, style, screen(sys.stderr, os.environ)), err=True, color=True)
+    _tell(render_error(error, style, screen(sys.stderr, os.environ)))
     return error.exit_code
+
+
+def _tell(text: str) -> None:
+    """Say something on standard error; where nobody can be told, the exit code has to do."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True, color=True)
 
 
 def _errors_style(arguments: list[str]) -> str:
     """Return the style of errors that was asked for, even on a command line that cannot be parsed."""
     chosen = os.environ.get("ARCHCALC_ERRORS", "full")
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if argument == "--":
             break
         if argument.startswith("--errors"):
@@ -140,13 +167,18 @@ def _as_ours(error: Exception) -> ArchcalcError:
     assert isinstance(error, click.ClickException)
     context = getattr(error, "ctx", None)
     way_out: str | None = f"see {context.command_path if context else 'archcalc'} --help"
-    message = error.format_message().strip()
-    if isinstance(error, click.NoSuchOption):
+    message = error.format_message().strip().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name is not None:
+        message = f"{context.command_path if context else 'archcalc'} needs {getattr(error.param, 'metavar', error.param.name)}"
+        if isinstance(error.param.type, click.Choice):
+            way_out = f"one of {', '.join(map(str, error.param.type.choices))}"
+    elif isinstance(error, click.NoSuchOption):
         known = [name for parameter in context.command.get_params(context) for name in parameter.opts] if context else []
         message = f"{context.command_path if context else 'archcalc'} has no option {error.option_name}"
         meant = did_you_mean(error.option_name, [name for name in known if name.startswith("-")])
         way_out = meant if meant and meant.startswith("did you mean") else way_out
-    return UsageError("E220", (message[:1].lower() + message[1:]).rstrip("."), help=way_out)
+    return UsageError("E220", message, help=way_out)
 
 
 def _command_help(word: str) -> str | None:
@@ -162,8 +194,7 @@ def _report_bug() -> int:
     """Leave the traceback of an unexpected exception, and say whose fault it is."""
     import traceback
 
-    traceback.print_exc()
-    click.echo(f"This is a bug in archcalc {__version__}: please report it with the lines above and the command.", err=True)
+    _tell(f"{traceback.format_exc()}This is a bug in archcalc {__version__}: please report it with the lines above and the command.")
     return BUG
 
 

@@ -27,7 +27,7 @@ COUNTS = (
 )  # fmt: skip
 SUFFIXES = {".txt": "table", ".tex": "latex"} | {f".{name}": name for name in FORMATS if name not in ("table", "latex")}
 ERROR_STYLES = ("full", "short", "json", "github")
-CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
+CONTEXT = {"show_default": True}
 ONLY_INPUT = "input"  # the name of an input that the spec gives none
 
 Sizes = tuple[int, ...]
@@ -153,6 +153,22 @@ class Whole(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         return int(digits)
 
 
+def _show_help(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        say(context.get_help())
+        context.exit()
+
+
+def say(text: str) -> None:
+    """Print what is no result: help, the version. Raises UsageError if standard output cannot be written."""
+    from archcalc.render.delivery import deliver
+
+    deliver(f"{text}\n")
+
+
+help_option = click.option(
+    "-h", "--help", is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help="Show this message and exit."
+)
 errors_option = click.option(
     "--errors",
     type=click.Choice(ERROR_STYLES),
@@ -269,12 +285,12 @@ def _decorated(function: Callable[..., None], *decorators: Callable[..., Any]) -
 
 
 class Command(click.Command):
-    """A command whose help leads with examples, and which takes ``--errors`` like the group."""
+    """A command whose help leads with examples, and which takes ``--errors`` and ``--help`` like the group."""
 
     def __init__(self, *arguments: Any, examples: tuple[str, ...] = (), **others: Any) -> None:
-        others.setdefault("context_settings", CONTEXT)
-        super().__init__(*arguments, **others)
+        super().__init__(*arguments, **{"context_settings": CONTEXT, "add_help_option": False, **others})
         self.examples = examples
+        help_option(self)
         errors_option(self)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -23,7 +23,7 @@ PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "expl
 @click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
 def command(name: str | None, file: str | None) -> None:
     """Render and deliver."""
-    from archcalc.render.formats import deliver
+    from archcalc.render.delivery import deliver
     from archcalc.render.schemas import schema_text
 
     deliver(schema_text(name), file)

@@ -30,8 +30,9 @@ from archcalc.cli.options import FORMATS, SUFFIXES, Command, Request, model_opti
 def command(request: Request, expanded: bool, format: str | None, file: str | None) -> None:
     """Load, render; what is to be said about the text goes to standard error."""
     from archcalc.render import show
+    from archcalc.render.delivery import deliver
     from archcalc.render.expanded import expanded as written_out
-    from archcalc.render.formats import deliver, write
+    from archcalc.render.formats import write
     from archcalc.spec import read_spec
 
     form = format or SUFFIXES.get(PurePath(file or "").suffix.lower(), "yaml")

@@ -1,10 +1,13 @@
 """``archcalc verify PAGE.md|SPEC.yaml``: judges the claims of a page, or the published numbers of a spec."""
 
+import os
+
 import click
 
 from archcalc.cli.options import Command, completed_by
 
 FORMATS = ("table", "json", "junit", "github", "md")  # held equal by a test to archcalc.render.verify.FORMATS
+SUFFIXES = {".json": "json", ".md": "md", ".xml": "junit"}
 
 
 @click.command(
@@ -27,8 +30,8 @@ FORMATS = ("table", "json", "junit", "github", "md")  # held equal by a test to 
 @click.option("--strict", is_flag=True, help="Fail on lines that were not read, too.")
 @click.option("--hide-answers", is_flag=True, help="Say where something is wrong, and not what.")
 @click.option("--annotate", metavar="FILE", type=click.Path(), help="Write a copy of the page with the remarks beside its lines.")
-@click.option("--format", type=click.Choice(FORMATS), default="table", help="Form of the output.")
-@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
+@click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output.")
+@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -38,18 +41,18 @@ def command(
     strict: bool,
     hide_answers: bool,
     annotate: str | None,
-    format: str,
+    format: str | None,
     file: str | None,
 ) -> None:
     """Read, judge, render."""
     from archcalc.render import verify
-    from archcalc.render.formats import deliver
+    from archcalc.render.delivery import deliver
     from archcalc.worksheet.files import check
 
     checked = check(page, model, variant)
     verified = verify.Verified(page, checked.judgement, strict, hide_answers)
     if annotate is not None:
         deliver(verify.annotated(checked.text, verified, checked.page), annotate)
-    verify.deliver_to(format, verified, file)
+    verify.deliver_to(format or SUFFIXES.get(os.path.splitext(file or "")[1].lower(), "table"), verified, file)
     if not verified.passes:
         context.exit(1)

@@ -23,7 +23,7 @@ from archcalc.errors import UsageError
 @click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")
 def command(request: Request, blank: bool, file: str | None) -> None:
     """Load, write, deliver."""
-    from archcalc.render.formats import deliver
+    from archcalc.render.delivery import deliver
     from archcalc.spec import index
     from archcalc.worksheet.write import worksheet
 

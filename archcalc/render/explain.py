@@ -13,8 +13,9 @@ from archcalc.analysis.explain import QUANTITIES, Border, Explanation, Term
 from archcalc.analysis.fold import scope
 from archcalc.graph import Graph, Node
 from archcalc.render.borders import picture
+from archcalc.render.delivery import deliver
 from archcalc.render.figures import axes, count, plain, sizes
-from archcalc.render.formats import FORMATS, Result, deliver
+from archcalc.render.formats import FORMATS, Result
 from archcalc.render.notation import arguments
 from archcalc.render.tables import ESSENTIAL, Column, Table
 from archcalc.render.terminal import PIPE, Screen, fold, screen
@@ -117,7 +118,7 @@ def write(
         text = (equations.markdown if format == "md" else equations.latex)(title, blocks)
     else:
         text = FORMATS[format](result, target)
-    deliver(text, file, target)
+    deliver(text, file)
 
 
 def _layer_title(graph: Graph, node: Node) -> str:

@@ -3,19 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from archcalc.errors import one_line
+
+plain = one_line  # what every text passes on its way to a screen or a file
 BYTE_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _MOST_DIGITS = 10**7  # a unit is large enough when the column's largest number has at most seven digits in it
-
-
-def plain(text: str) -> str:
-    r"""Return the text with every control character, terminal escape and lone surrogate spelt out.
-
-    >>> plain("conv\x1b[31m")
-    'conv\\x1b[31m'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def count(number: int) -> str:
@@ -91,6 +83,7 @@ def _flag(value: bool) -> str:
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "name": plain,
     "text": plain,
+    "prose": plain,
     "sizes": sizes,
     "shape": shape,
     "count": count,

@@ -1,5 +1,6 @@
-"""The forms that a result can take, and where it is put: JSON and its kin from the document, the others from the table."""
+"""The forms that a result can take: JSON and its kin from the document, the others from the table."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from archcalc.errors import UsageError
+from archcalc.render.delivery import deliver, goes_to_stdout
 from archcalc.render.tables import Table
 from archcalc.render.terminal import PIPE, Screen, lay_out, screen
 
@@ -40,7 +41,9 @@ def _json_rows(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+    """Return a value on one line; what a terminal could obey is escaped, so that the text stays the same for who reads it."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def as_jsonl(result: Result, screen: Screen) -> str:
@@ -105,51 +108,5 @@ FORMATS: dict[str, Callable[[Result, Screen], str]] = {
 
 def write(result: Result, format: str, file: str | None = None, width: int | None = None) -> None:
     """Write the result in a format to a file, or to standard output. Raises UsageError if that cannot be written."""
-    to_stdout = file is None or file == "-"
-    target = screen(sys.stdout, os.environ, width) if to_stdout else PIPE._replace(width=width)
-    deliver(FORMATS[format](result, target), file, target)
-
-
-def deliver(text: str, file: str | None = None, target: Screen = PIPE) -> None:
-    """Put a text into a file, whole or not at all, or onto standard output. Raises UsageError if that cannot be written."""
-    try:
-        if file is None or file == "-":
-            _print(text, target)
-        else:
-            _replace(file, text.encode("utf-8", "backslashreplace"))
-    except BrokenPipeError:
-        raise  # the reader has seen enough
-    except OSError as error:
-        where = "to standard output" if file is None or file == "-" else file
-        raise UsageError("E222", f"cannot write {where}: {error.strerror or error}", help="nothing was changed") from None
-
-
-def _print(text: str, target: Screen) -> None:
-    """Write to standard output: a terminal gets what it can show, a pipe UTF-8 whatever the locale says."""
-    if target.terminal:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    else:
-        sys.stdout.flush()
-        rest = memoryview(text.encode("utf-8", "backslashreplace"))
-        while rest:  # unbuffered, a write may take only a part
-            rest = rest[sys.stdout.buffer.write(rest) :]
-    sys.stdout.flush()
-
-
-def _replace(file: str, content: bytes) -> None:
-    """Write a file beside the old one, then put it in its place; what is no plain file (a device, a pipe) is written directly."""
-    path = os.path.realpath(file)
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb") as stream:
-            stream.write(content)
-        return
-    beside = f"{path}.{os.getpid()}.part"
-    try:
-        with open(beside, "xb") as stream:
-            stream.write(content)
-        os.replace(beside, path)
-    except OSError:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        raise
+    target = screen(sys.stdout, os.environ, width) if goes_to_stdout(file) else PIPE._replace(width=width)
+    deliver(FORMATS[format](result, target), file)

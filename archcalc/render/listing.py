@@ -49,7 +49,7 @@ def _table(rows: tuple[ModelRow, ...]) -> Table:
         Column("macs", "MACs", "count", 80),
         Column("input", "input", "sizes", 60),
         Column("layers", "layers", "count", 20),
-        Column("title", "title", "text", 70),
+        Column("title", "title", "prose", 85),  # which tells variants apart
     )
     cells = tuple((row.name, row.params, row.macs, _input(row), row.layers, row.title) for row in rows)
     breaks = frozenset(index for index in range(1, len(rows)) if rows[index].family != rows[index - 1].family)

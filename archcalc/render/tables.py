@@ -9,7 +9,7 @@ ESSENTIAL = 100  # the importance of a column that is never left out
 
 MARK = "*"
 
-Kind = Literal["name", "text", "sizes", "shape", "count", "bytes", "axes", "percent", "flag"]
+Kind = Literal["name", "text", "prose", "sizes", "shape", "count", "bytes", "axes", "percent", "flag"]
 
 
 class Marked(NamedTuple):

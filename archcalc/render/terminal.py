@@ -1,13 +1,16 @@
 """Screens: how wide one is, whether it has colours, and a table laid out on it without ever cutting a digit."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from archcalc.render.tables import ESSENTIAL, MARK, Marked, Table, Texts, notes, texts
+from archcalc.render.tables import ESSENTIAL, Cell, Marked, Table, Texts, notes, texts
 
 GAP = "  "
 NARROWEST_NAME = 8
+NARROWEST_PROSE = 24
+FOLDING = ("name", "prose")  # kinds of columns whose cells may stand on several lines
+MOST_COLUMNS_DIGITS = 5  # a wider terminal is a slip in the environment
 STYLES = {"bold": "1", "dim": "2", "red": "1;31", "cyan": "36", "blue": "1;34"}
 
 Measure = Callable[[str], int]
@@ -30,13 +33,14 @@ PIPE = Screen()
 
 def screen(stream: Any, environ: Mapping[str, str], width: int | None = None) -> Screen:
     """Return the screen behind a stream; ``width`` overrules what the terminal and COLUMNS say."""
-    terminal = stream.isatty()
+    terminal = stream is not None and stream.isatty()  # None: closed before we started
     forced = environ.get("FORCE_COLOR", "0") not in ("", "0")
     dumb = environ.get("TERM", "").lower() in ("dumb", "unknown")
     colour = not environ.get("NO_COLOR") and (forced or (terminal and not dumb))
     if width is None and terminal:
         columns = environ.get("COLUMNS", "")
-        width = int(columns) if columns.isdecimal() and int(columns) > 0 else _terminal_width(stream)
+        told = int(columns) if columns.isdecimal() and len(columns) <= MOST_COLUMNS_DIGITS else 0
+        width = told or _terminal_width(stream)
     return Screen(width, colour, terminal)
 
 
@@ -59,8 +63,10 @@ def lay_out(table: Table, screen: Screen) -> str:
     body = [*shown.rows, *([shown.totals] if shown.totals else [])]
     columns = range(len(table.columns))
     widths = {index: max(map(cell_len, (*headings[index], *(row[index] for row in body)))) for index in columns}
-    kept = fitting(widths, [column.importance for column in table.columns], screen.width)
-    widths = {index: widths[index] for index in kept} | _name_width(table, widths, kept, screen.width)
+    prose = {index: min(widths[index], NARROWEST_PROSE) for index in columns if table.columns[index].kind == "prose"}
+    kept = fitting(widths | prose, [column.importance for column in table.columns], screen.width)
+    widths = {index: widths[index] for index in kept}
+    widths |= _folding_widths(table, widths, prose, screen.width)
     below = notes(table, [table.columns[index].key for index in kept])
     left_out = [shown.headings[index] for index in columns if index not in kept]
     if left_out:
@@ -79,35 +85,47 @@ def _aligned(table: Table, shown: Texts) -> Texts:
     if not marked:
         return shown
 
-    def spaced(cells: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(f"{text} " if index in marked and not text.endswith(MARK) else text for index, text in enumerate(cells))
+    def spaced(texts: Sequence[str], cells: Sequence[Cell]) -> tuple[str, ...]:
+        pairs = enumerate(zip(texts, cells, strict=True))
+        return tuple(f"{text} " if index in marked and not isinstance(cell, Marked) else text for index, (text, cell) in pairs)
 
-    totals = None if shown.totals is None else spaced(shown.totals)
-    return shown._replace(rows=tuple(map(spaced, shown.rows)), totals=totals)
+    totals = None if shown.totals is None or table.totals is None else spaced(shown.totals, table.totals)
+    return shown._replace(rows=tuple(map(spaced, shown.rows, table.rows)), totals=totals)
 
 
 def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | None) -> tuple[int, ...]:
-    """Return the columns that fit, in their order: the least important go first, the later of two equals before the earlier."""
+    """Return the columns that fit, in their order: the least important go first, the later of two equals before the earlier.
+
+    What a wide column leaves when it goes may be room enough for narrower ones that went before it: equals come back together.
+    """
     kept = list(widths)
+    gone: list[int] = []
     while limit is not None and len(kept) > 1 and _total(widths, kept) > limit:
         least = min(kept, key=lambda index: (importances[index], -index))
         others = [index for index in kept if importances[index] < ESSENTIAL]
         if importances[least] >= ESSENTIAL or len(others) == 1:
             break  # one figure beside the name is the least that makes a table
         kept.remove(least)
-    return tuple(kept)
+        gone.append(least)
+    for importance in sorted({importances[index] for index in gone}, reverse=True):
+        equals = [index for index in gone if importances[index] == importance]
+        if limit is not None and _total(widths, [*kept, *equals]) <= limit:
+            kept += equals
+    return tuple(sorted(kept))
 
 
-def _total(widths: Mapping[int, int], kept: Sequence[int]) -> int:
+def _total(widths: Mapping[int, int], kept: Collection[int]) -> int:
     return sum(widths[index] for index in kept) + len(GAP) * (len(kept) - 1)
 
 
-def _name_width(table: Table, widths: Mapping[int, int], kept: Sequence[int], limit: int | None) -> dict[int, int]:
-    """Return the narrower width of the name column where even the fewest columns do not fit: names fold, digits never do."""
-    if limit is None or _total(widths, kept) <= limit:
-        return {}
-    names = [index for index in kept if table.columns[index].kind == "name"]
-    return {index: max(NARROWEST_NAME, widths[index] - (_total(widths, kept) - limit)) for index in names[:1]}
+def _folding_widths(table: Table, widths: Mapping[int, int], prose: Mapping[int, int], limit: int | None) -> dict[int, int]:
+    """Return the narrower widths of the columns that may fold, where the lines are too long: prose, and then the name."""
+    found: dict[int, int] = {}
+    for index in sorted(widths, key=lambda index: table.columns[index].kind == "name"):
+        excess = 0 if limit is None else _total({**widths, **found}, widths) - limit
+        if excess > 0 and table.columns[index].kind in FOLDING:
+            found[index] = max(prose.get(index, NARROWEST_NAME), widths[index] - excess)
+    return found
 
 
 class _Lines:
@@ -142,11 +160,11 @@ class _Lines:
         return [self.screen.paint(GAP.join("-" * width for width in self.widths.values()), "dim")] if self.screen.terminal else []
 
     def row(self, cells: Sequence[str], style: Callable[[str], str]) -> list[str]:
-        """Return the lines of one row: one, or as many as its name folds into."""
+        """Return the lines of one row: one, or as many as its name and its prose fold into."""
         columns = self.table.columns
         return self._lines(
             {
-                index: fold(cells[index], width, self.measure) or [""] if columns[index].kind == "name" else [cells[index]]
+                index: fold(cells[index], width, self.measure) or [""] if columns[index].kind in FOLDING else [cells[index]]
                 for index, width in self.widths.items()
             },
             style,
@@ -176,20 +194,31 @@ def _words(heading: str, width: int, measure: Measure) -> list[str]:
 
 
 def fold(text: str, width: int | None, measure: Measure) -> list[str]:
-    """Return the text in lines of at most so many cells, broken behind a space or a dot where there is one; none for no text."""
+    """Return the text in lines of at most so many cells, broken behind a space, else behind a dot; none for no text."""
     lines = []
-    while width is not None and measure(text) > width:
-        end = cut = 0
-        cells = 0
-        for position, character in enumerate(text):
-            cells += measure(character)
-            if cells > width and position:
-                break
-            cut = position + 1
-            if character in " ." and cells >= width // 3:
-                end = cut
-        if text[cut] == " ":
-            end = cut
-        lines.append(text[: end or cut].rstrip(" "))
-        text = text[end or cut :].lstrip(" ")
-    return [*lines, text] if text else lines
+    while text:
+        end = len(text) if width is None else _end_of_line(text, width, measure)
+        lines.append(text[:end].rstrip(" "))
+        text = text[end:].lstrip(" ")
+    return lines
+
+
+def _end_of_line(text: str, width: int, measure: Measure) -> int:
+    """Return where the first line ends: at a break in its last two thirds, or else in the middle of a word."""
+    cut = _fitting(text, width, measure)
+    if cut == len(text) or text[cut] == " ":
+        return cut
+    breaks = (text.rfind(character, 0, cut) + 1 for character in " .")
+    return next((end for end in breaks if end and measure(text[:end]) >= width // 3), cut)
+
+
+def _fitting(text: str, width: int, measure: Measure) -> int:
+    """Return how many characters fit: at least one."""
+    if text.isascii():
+        return max(1, min(width, len(text)))
+    cells = 0
+    for position, character in enumerate(text):
+        cells += measure(character)
+        if cells > width and position:
+            return position
+    return len(text)

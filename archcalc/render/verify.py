@@ -15,6 +15,7 @@ from archcalc.worksheet.page import Finding, Judgement, Page, Plain
 
 MARKS = {"right": " ", "wrong": "x", "unread": "?"}
 WIDEST_TEXT = 44  # cells of a line of the page that stand beside a remark
+WIDEST_LINE = 88  # cells of a line of the page that stands alone
 NARROWEST_REMARK = 36
 
 
@@ -70,7 +71,7 @@ class Verified(NamedTuple):
     def remarks(self, finding: Finding) -> list[str]:
         """Return what is to be said about a finding, the right arithmetic first."""
         if finding.verdict == "unread":
-            return [] if not self.strict else ["this line fits no form"]
+            return [finding.because or "this line fits no form"] if finding.because or self.strict else []
         if finding.verdict == "right":
             return [f"follows from line {finding.carried_from}"] if finding.carried_from else []
         if self.hide_answers:
@@ -121,24 +122,20 @@ def as_text(verified: Verified, screen: Screen) -> str:
 
 def _told(verified: Verified, finding: Finding, width: int, beside: int, screen: Screen, measure: Measure) -> list[str]:
     """Return the lines of one finding: the page's line, the first remark beside it where there is room, the others below."""
-    margin = f"{finding.line:>{width}} {MARKS[finding.verdict]}  "
-    room = None if screen.width is None else max(NARROWEST_REMARK, screen.width - len(margin))
+    mark = MARKS[finding.verdict]
+    indent = " " * (width + len(mark) + 3)
+    room = None if screen.width is None else max(NARROWEST_REMARK, screen.width - len(indent))
     text = plain(finding.text.strip())
-    first, *others = verified.remarks(finding) or [""]
-    indent = " " * len(margin)
-    style = "dim" if finding.verdict == "unread" else ""
-    is_short = measure(text) <= beside and (room is None or beside + 2 + measure(plain(first)) <= room)
-    if first and is_short:
-        line = f"{text}{' ' * (beside - measure(text))}  {plain(first)}"
-        lines = [margin + line]
+    remarks = [plain(remark) for remark in verified.remarks(finding)]
+    if remarks and measure(text) <= beside and (room is None or beside + 2 + measure(remarks[0]) <= room):
+        told = f"{text}{' ' * (beside - measure(text))}  {remarks.pop(0)}"
     else:
-        crop = fold(text, min(room or 10**9, 2 * WIDEST_TEXT), measure)
-        lines = [margin + crop[0] + (" ..." if len(crop) > 1 else "")] if crop else [margin]
-        others = [first, *others] if first else []
-    painted = [screen.paint(lines[0], style)]
-    painted[0] = painted[0].replace(" x  ", f" {screen.paint('x', 'red')}  ", 1) if finding.verdict == "wrong" else painted[0]
-    below = [part for remark in others for part in fold(plain(remark), None if room is None else room - 2, measure)]
-    return [*painted, *(f"{indent}  {part}" for part in below)]
+        told, *rest = fold(text, min(room or WIDEST_LINE, WIDEST_LINE), measure) or [""]
+        told += " ..." if rest else ""
+    is_wrong = finding.verdict == "wrong"
+    first = f"{finding.line:>{width}} {screen.paint(mark, 'red' if is_wrong else 'dim')}  {screen.paint(told, '' if is_wrong else 'dim')}"
+    below = [part for remark in remarks for part in fold(remark, None if room is None else room - 2, measure)]
+    return [first, *(f"{indent}  {part}" for part in below)]
 
 
 def document(verified: Verified) -> VerifyDocument:
@@ -150,7 +147,7 @@ def document(verified: Verified) -> VerifyDocument:
 
 def _row(verified: Verified, finding: Finding) -> ClaimRow:
     hidden = verified.hide_answers
-    because = "" if hidden or finding.verdict == "unread" else "; ".join(verified.remarks(finding)) or finding.because
+    because = "" if hidden else "; ".join(verified.remarks(finding)) or finding.because
     expected, slip = (None, None) if hidden else (finding.expected, finding.slip)
     verdict = cast(Literal["right", "wrong", "unread"], finding.verdict)
     return ClaimRow(finding.line, finding.text, verdict, expected, finding.found, because, slip, finding.carried_from)
@@ -277,8 +274,8 @@ def deliver_to(format: str, verified: Verified, file: str | None) -> None:
     import os
     import sys
 
-    from archcalc.render.formats import deliver
+    from archcalc.render.delivery import deliver
     from archcalc.render.terminal import screen
 
     target = screen(sys.stdout, os.environ) if file is None or file == "-" else PIPE
-    deliver(FORMATS[format](verified, target), file, target)
+    deliver(FORMATS[format](verified, target), file)

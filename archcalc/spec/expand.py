@@ -12,8 +12,8 @@ from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, O
 from archcalc.spec.synonyms import WORDS
 from archcalc.spec.values import Name, Value
 from archcalc.spec.whitelist import shown
+from archcalc.spec.work import STEP, Work
 
-MOST_STEPS = 1_000_000  # steps run, also those that make no node: an upper bound on the time that a small file can take
 MOST_REPEATS = 100_000
 MOST_BODIES = 64  # one in another: blocks call blocks, so that a flat file can be deep; well within Python's own stack
 POSITIONED = ("in_channels", "in_height", "in_width")
@@ -33,7 +33,7 @@ class Expander:
         self.heads: dict[str, int] = {}
         self.shared: tuple[str, str] | None = None  # (this scope, the scope whose parameters it uses)
         self.frozen = False
-        self.steps_run = 0
+        self.work = Work()
         self.depth = 0
 
     def body(self, body: Body, scope: Scope, names: Names, current: int | None) -> int | None:
@@ -50,7 +50,7 @@ class Expander:
     def step(self, step: Step, scope: Scope, names: Names, current: int | None) -> int | None:
         """Run one step, as often as it says, and return where the main path goes on."""
         common = step.common
-        self._spend(1 + len(names) // 64, common)
+        self.work.spend(STEP + len(names), common.place)
         if common.condition is None and common.repeat is None and not common.sources:
             end = self.once(step, scope, self._path(step, scope, names), names, current)
         else:
@@ -64,14 +64,6 @@ class Expander:
             else:
                 end = self._repeated(step, scope, names, start)
         return current if isinstance(step, GroupStep) and step.head else end
-
-    def _spend(self, steps: int, common: Common) -> None:
-        """Count steps, and refuse more than a graph of the largest size can need; copying many names counts for more."""
-        self.steps_run += steps
-        if self.steps_run > MOST_STEPS:
-            raise SpecError(
-                "E051", f"the spec runs more than {MOST_STEPS:,} steps", help="fewer repeats", place=common.place.place()
-            )
 
     def _repeated(self, step: Step, scope: Scope, names: Names, start: int | None) -> int | None:
         """Run a step n times; ``i`` counts from 0, and X stands as X.0, X.1, ... unless its name counts itself."""
@@ -90,7 +82,7 @@ class Expander:
         head = isinstance(step, GroupStep) and step.head
         current = end = start
         for i in range(times):
-            self._spend(1 + len(names) // 64, common)
+            self.work.spend(STEP + len(names), common.place)
             inner = {**names, "i": i}
             if common.sources and common.sources[0].literal is None:
                 current = self._source(common, scope, inner, start)
@@ -155,10 +147,10 @@ class Expander:
     def _op(self, step: OpStep, names: Names, current: int) -> Op:
         """Return the step's operator with its arguments evaluated."""
         arguments = _Arguments(self, step, names, current)
-        values = {name: arguments[name] for name in (*step.arguments, *step.defaults)}
-        key = tuple(_frozen(value) for value in values.values())
+        key = tuple([_key(arguments[name]) for name in step.varying])
         op = step.made.get(key)
         if op is None:
+            values = {name: arguments[name] for name in (*step.arguments, *step.defaults)}
             try:
                 op = step.made[key] = step.op(**values)
             except ArgumentError as error:
@@ -199,7 +191,7 @@ class Expander:
             self.paths.claim(path, common)
         shared = self.shared
         if common.share is not None:
-            self.shared = (path, self.paths.resolve(common.share, around, names))
+            self.shared = (path, self._resolve(common.share, around, names))
         end = self.body(body, scope, names, current)
         self.shared = shared
         if end is not None and scope is not around:
@@ -209,6 +201,7 @@ class Expander:
     def _arguments(self, step: BlockStep, names: Names, current: int | None) -> Names:
         """Return the names that a block's steps see: params, its own arguments, and the count of the repeat around it."""
         signature = self.signatures[step.block]
+        self.work.spend(4 * len(signature.arguments), step.common.place)
         inner = dict(self.params)
         if "i" in names:
             inner["i"] = names["i"]
@@ -227,7 +220,9 @@ class Expander:
         if value.expression is None and value.items is None:
             return value.constant
         if not value.names.isdisjoint(POSITIONED):
+            self.work.spend(len(names), value.tree)
             names = {**self._position(current), **names}
+        self.work.evaluate(value, names)
         try:
             return value.evaluate(names)
         except SpecError as error:
@@ -263,7 +258,18 @@ class Expander:
         if _is_flat(step):
             return scope.path[:-1]
         name = step.common.name
-        return scope.name(_short(step), None if name is None else name.format(names), self.paths.points)
+        return scope.name(_short(step), None if name is None else self._format(name, names), self.paths.points)
+
+    def _format(self, name: Name, names: Names) -> str:
+        """Return a name with the values in place of its braces."""
+        if name.literal is not None:
+            return name.literal
+        self.work.evaluate(name, names)
+        return name.format(names)
+
+    def _resolve(self, name: Name, scope: Scope, names: Names) -> str:
+        """Return the full path of an earlier step."""
+        return self.paths.resolve(name, self._format(name, names), scope, names)
 
     def _source(self, common: Common, scope: Scope, names: Names, current: int | None) -> int | None:
         """Return the step that ``from`` names; a merge with a list of them resolves it itself."""
@@ -271,7 +277,7 @@ class Expander:
 
     def _point(self, name: Name, scope: Scope, names: Names) -> int:
         """Return the tensor of an earlier step."""
-        return self.paths.points[self.paths.resolve(name, scope, names)]
+        return self.paths.points[self._resolve(name, scope, names)]
 
     def _shared_node(self, common: Common, path: str, scope: Scope, names: Names) -> int | None:
         """Return the node whose parameters this one uses, by its own ``share`` or by that of a scope around it."""
@@ -336,9 +342,9 @@ def _plain(default: Any) -> Any:
     return default
 
 
-def _frozen(value: Any) -> Any:
+def _key(value: Any) -> Any:
     """Return a key for a value; True and 1 are equal in Python, but not the same argument."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else (type(value), value)
+    return repr(value) if isinstance(value, list) else (type(value), value)
 
 
 def _at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) -> ArgumentError:

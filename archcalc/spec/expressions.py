@@ -50,6 +50,7 @@ class Expression(NamedTuple):
 
     text: str
     names: frozenset[str]
+    parts: int  # how many operations, names and numbers it is made of
     run: Run
 
     def evaluate(self, names: Names) -> Value:
@@ -97,7 +98,7 @@ def compile_expression(text: str) -> Expression:
     line = text.translate(_ONE_LINE)
     compiler = Compiler(line.strip(), len(line) - len(line.lstrip()))
     run = compiler.build(_parsed(compiler.line, compiler.lead))
-    return Expression(text, frozenset(compiler.names), run)
+    return Expression(text, frozenset(compiler.names), compiler.parts, run)
 
 
 @lru_cache(maxsize=1024)

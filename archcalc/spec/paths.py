@@ -64,17 +64,16 @@ class Paths:
         self.points[path] = index
         self._steps[path] = common.place
 
-    def resolve(self, name: Name, scope: Scope, names: Mapping[str, Any]) -> str:
-        """Return the full path of an earlier step: looked for in this scope, then in the ones around it."""
-        wanted = name.format(names)
+    def resolve(self, name: Name, wanted: str, scope: Scope, names: Mapping[str, Any]) -> str:
+        """Return the full path of the earlier step that ``name`` calls ``wanted``: in this scope, or in the ones around it."""
         path = scope.path
         while path + wanted not in self.points:
             if not path:
-                raise self._unknown(wanted, name, scope)
+                raise self._unknown(name, wanted, scope, names)
             path = path[: path.rstrip(".").rfind(".") + 1]
         return path + wanted
 
-    def _unknown(self, wanted: str, name: Name, scope: Scope) -> SpecError:
+    def _unknown(self, name: Name, wanted: str, scope: Scope, names: Mapping[str, Any]) -> SpecError:
         if wanted in scope.written:
             way_out = f"{wanted} stands further down, or its `if` is false here; only what ran before can be named"
         else:

@@ -44,7 +44,8 @@ class OpStep(msgspec.Struct, frozen=True):
     op: type[Op]
     arguments: dict[str, Value]
     defaults: dict[str, Value]
-    made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built from these arguments
+    varying: tuple[str, ...]  # the arguments that must be evaluated each time the step runs
+    made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built, by the values of the varying arguments
 
 
 class MergeStep(msgspec.Struct, frozen=True):
@@ -184,7 +185,8 @@ class StepReader:
                 help=f"{missing[0]}: {known[missing[0]].expected}",
                 place=key.place(),
             )
-        return OpStep(common, op, values, defaults)
+        varying = [name for name, value in (*values.items(), *defaults.items()) if value.parts]
+        return OpStep(common, op, values, defaults, tuple(varying))
 
     def _merge(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> MergeStep:
         common, own = self._split(key, arguments)
@@ -356,12 +358,12 @@ def whole_help(value: Value, found: Any) -> str | None:
 
 
 def _written_names(step: Step) -> frozenset[str]:
-    """Return the names that a step takes in its scope: its own, and those in a merge's branches."""
+    """Return the names that a step takes in its scope: its own, and those in a merge's branches or a flat group."""
     name = step.common.name
     own = frozenset([name.literal]) if name is not None and name.literal is not None else frozenset()
     if isinstance(step, MergeStep):
         return own | step.names
-    return own
+    return step.body.names if isinstance(step, GroupStep) and step.flat else own
 
 
 def called_blocks(body: Body) -> set[str]:

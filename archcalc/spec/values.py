@@ -24,6 +24,7 @@ class Value(msgspec.Struct, frozen=True):
     expression: Expression | None = None
     items: "tuple[Value, ...] | None" = None
     names: frozenset[str] = frozenset()  # those that it depends on
+    parts: int = 0  # what evaluating it has to work out: items, and the parts of expressions
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Return the number, boolean, word or list. Raises SpecError at the place where the expression went wrong."""
@@ -48,6 +49,16 @@ class Name(msgspec.Struct, frozen=True):
         """The name itself when no braces are in it."""
         return self.template.literal
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the braces depend on."""
+        return self.template.names
+
+    @property
+    def parts(self) -> int:
+        """The parts of all the expressions in its braces."""
+        return sum(expression.parts for _, expression in self.template.expressions)
+
     def format(self, names: Mapping[str, Any]) -> str:
         """Return the name with the values in place of its braces."""
         try:
@@ -69,7 +80,8 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
         items = tuple(read_value(item, words) for item in tree.items)
         if all(item.expression is None and item.items is None for item in items):
             return Value(tree, constant=[item.constant for item in items])
-        return Value(tree, items=items, names=frozenset[str]().union(*(item.names for item in items)))
+        names = frozenset[str]().union(*(item.names for item in items))
+        return Value(tree, items=items, names=names, parts=sum(1 + item.parts for item in items))
     if isinstance(tree, TreeMapping):
         raise SpecError(
             "E030",
@@ -89,7 +101,7 @@ def read_value(tree: Tree, words: tuple[str, ...] = ()) -> Value:
             error.offset, error.width = 0, len(value)
             error.help = f"write [{', '.join(re.findall('[0-9]+', value))}]"
         raise placed(error, tree) from None
-    return Value(tree, expression=expression, names=expression.names)
+    return Value(tree, expression=expression, names=expression.names, parts=expression.parts)
 
 
 def brace_help(tree: TreeMapping) -> str | None:

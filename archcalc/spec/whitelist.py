@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from archcalc.errors import SpecError, did_you_mean, nearest
 
-MOST_NODES = 200
+MOST_PARTS = 200
 DEEPEST_NESTING = 50
 LARGEST_NUMBER = 10**15
 LONGEST_LIST = 4096
@@ -48,13 +48,13 @@ class Compiler:
         self.line = line
         self.lead = lead
         self.names: set[str] = set()
-        self._nodes = 0
+        self.parts = 0
 
     def build(self, node: ast.expr, depth: int = 1) -> Run:
         """Return the closure that gives the node's value."""
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise too_long(f"of more than {MOST_NODES} parts")
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            raise too_long(f"of more than {MOST_PARTS} parts")
         if depth > DEEPEST_NESTING:
             raise too_long(f"nested more than {DEEPEST_NESTING} deep")
         build = _BUILDERS.get(type(node))

@@ -1,8 +1,11 @@
 """One claim held against what is right: a number, a tensor's sizes, or plain arithmetic."""
 
+import re
 from fractions import Fraction
 from math import prod
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from archcalc.errors import ArchcalcError
 from archcalc.ops import Op
@@ -58,7 +61,9 @@ def answer(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits, unit: str 
         also = (right + biases, right - prod(y)) if right else (op.elementwise(x, y),)
     elif quantity == "param_memory" or (quantity == "memory" and unit):
         right *= FLOAT_BYTES
-    because = arithmetic_of(traced) if right or quantity not in ("params", "macs") else f"{type(op).__name__} has no {_words(quantity)}"
+    because = (
+        arithmetic_of(traced) if right or quantity not in ("params", "macs") else f"{type(op).__name__} has no {_words(quantity)}"
+    )
     if quantity == "flops" and right and habits.flops_per_mac == 2:
         because = f"2*{arithmetic_of(op.macs(given(x), given(y))).rpartition(' = ')[0]} = {written(right)}"
     if quantity == "memory":
@@ -75,11 +80,10 @@ def _words(quantity: str) -> str:
 def _ask(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits) -> int:
     if quantity in ("params", "weights", "param_memory"):
         if type(op).__name__.startswith("BatchNorm") and habits.norm == 4:
-            return 4 * x.c
+            return 2 * op.params(x)
         if (quantity == "weights" or not habits.bias) and getattr(op, "bias", False) is True:
-            from msgspec.structs import replace
-
-            return replace(op, bias=False).params(x)
+            without: Op = replace(op, bias=False)
+            return without.params(x)
         return op.params(x)
     if quantity == "macs":
         return op.macs(x, y)
@@ -122,7 +126,9 @@ def judge_number(claim: Claim, truth: Answer, own: tuple[tuple[Answer, int], ...
         carried = next((line for other, line in own if matches(final, other, habits)), None)
         if right or carried:
             because = _inequality(terms[consistent - 1], terms[consistent])
-            return verdict(claim, "wrong", expected=truth.right, found=plain(final), because=because, hints=_product_hints(claim, truth))
+            return verdict(
+                claim, "wrong", expected=truth.right, found=plain(final), because=because, hints=_product_hints(claim, truth)
+            )
     return _wrong_number(claim, truth, case, habits, consistent)
 
 
@@ -158,8 +164,10 @@ def _slip(claim: Claim, truth: Answer, case: Case | None, habits: Habits) -> Nam
 
 
 def _rounded_slip(claim: Claim, final: Term, case: Case | None) -> Named | None:
-    """Return the slip that a rounded figure shows, where its arithmetic gives the number to the last digit or only a factor of 2 is meant."""
-    exact = next((term.value for term in claim.terms if term.value is not None and term.figure is None and term.value.denominator == 1), None)
+    """Return the slip that a rounded figure shows, where its arithmetic gives it to the last digit, or a factor of 2."""
+    exact = next(
+        (term.value for term in claim.terms if term.value is not None and term.figure is None and term.value.denominator == 1), None
+    )
     if case is None:
         return None
     if exact is not None:
@@ -187,8 +195,6 @@ def _unit_slip(final: Term, truth: Answer) -> Named | None:
 
 
 def _with_unit(term: Term, unit: str) -> Term:
-    from msgspec.structs import replace
-
     return replace(term, unit=unit)
 
 
@@ -212,7 +218,9 @@ def wrong_equality(claim: Claim, before: Term, after: Term) -> Finding:
     assert before.value is not None
     slip: Named | None = None
     if before.value.denominator == 1 and after.value is not None and after.value.denominator == 1:
-        slip = swapped_digits(int(before.value), int(after.value)) or Named("product", "the arithmetic shown does not give this number")
+        slip = swapped_digits(int(before.value), int(after.value)) or Named(
+            "product", "the arithmetic shown does not give this number"
+        )
     return verdict(
         claim,
         "wrong",
@@ -243,8 +251,6 @@ def _inequality(before: Term, after: Term) -> str:
 
 def spaced(text: str) -> str:
     """Return arithmetic with spaces as formulas have them: ``(224 - 11)/4 + 1``."""
-    import re
-
     text = re.sub(r"(?<=[0-9)\]])\s*([-+])\s*(?=[0-9(\[])", r" \1 ", text)
     return re.sub(r"(?<=[0-9)\]])\s*[xX*]\s*(?=[0-9(\[])", "*", text)
 

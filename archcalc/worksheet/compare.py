@@ -15,11 +15,13 @@ _SCALED = re.compile(r"[0-9]\s?[KMGTkB](?![A-Za-z])")
 
 
 def rounds_to(figure: Figure, exact: Fraction) -> bool:
-    """Whether the exact number rounds or truncates to the figure; zeros before a K or an M may be rounded ones, down to two digits."""
+    """Whether the exact number rounds or truncates to the figure; before a K or an M zeros may be rounded ones, to two digits."""
     digits, power = figure.digits, figure.power
     while True:
         unit = Fraction(10) ** power
-        if (digits - Fraction(1, 2)) * unit <= exact < (digits + 1) * unit and (power > 0 or figure.power < 0 or exact == digits * unit):
+        if (digits - Fraction(1, 2)) * unit <= exact < (digits + 1) * unit and (
+            power > 0 or figure.power < 0 or exact == digits * unit
+        ):
             return True
         if figure.power <= 0 or digits < 100 or digits % 10:
             return False
@@ -52,7 +54,7 @@ def bits_of(term: Term, binary: bool = False) -> int:
 
 
 def follows(before: Term, after: Term, sizes: bool = False) -> bool:
-    """Whether what stands right of an equals sign is what stands left of it; the number of windows along an axis may be rounded down."""
+    """Whether what stands right of an equals sign is what stands left of it; a count of windows may be rounded down."""
     if before.value is None or after.value is None:
         return True
     left, right = _in_bits(before, after), _in_bits(after, before)
@@ -81,6 +83,8 @@ def rounded(term: Term, rounding: str) -> Fraction | None:
     """Return the term's value with its divisions rounded, None where it has none."""
     if rounding == EXACT or term.value is None or term.figure is not None:
         return term.value
+    if ("ceil" in term.text or "⌈" in term.text) and rounding == FLOOR:
+        return term.value  # the page says itself how it rounds
     try:
         return evaluate(term.text, rounding=rounding)
     except ArchcalcError:

@@ -31,10 +31,19 @@ _COUNTED = re.compile(
 _STARTING = re.compile(rf"(?P<quantity>{words.QUANTITY})\s+(?P<rest>[\[(]?[0-9].*)", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
 _SIGNS = re.compile(r"(≈|[=→]+)")
-_FLAT = re.compile(rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternatives(words.QUANTITIES['flat']))})\s*[:=]?\s*(?P<flat>[0-9,]+)\s*[)\]]", re.IGNORECASE)
-_FOR = re.compile(r"(?P<body>.*[0-9)\]])\s*[,(]?\s*(?:for|when|where|if|with)\s+(?P<names>[A-Za-z]\w{0,8}\s*=\s*[0-9.]+(?:\s*(?:,|and)\s*[A-Za-z]\w{0,8}\s*=\s*[0-9.]+)*)\s*\)?[.]?")
+_FLAT = re.compile(
+    rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternatives(words.QUANTITIES['flat']))})\s*[:=]?\s*(?P<flat>[0-9,]+)\s*[)\]]",
+    re.IGNORECASE,
+)
+_FOR = re.compile(
+    r"(?P<body>.*[0-9)\]])\s*[,(]?\s*(?:for|when|where|if|with)\s+(?P<names>[A-Za-z]\w{0,8}\s*=\s*[0-9.]+(?:\s*(?:,|and)\s*[A-Za-z]\w{0,8}\s*=\s*[0-9.]+)*)\s*\)?[.]?"
+)
 _FOR_FIRST = re.compile(r"(?:for\s+)?(?P<names>[A-Za-z]\s*=\s*[0-9]+(?:\s*,\s*[A-Za-z]\s*=\s*[0-9]+)*)\s*[:;→]\s*(?P<body>.*=.*)")
-_INPUT_WORD = re.compile(rf"(?:{'|'.join(sorted((re.escape(w) for w in words._alternatives(words.QUANTITIES['input'])), key=len, reverse=True))})(?:\s*(?:layer|image|layers|층|레이어|data))?\s*", re.IGNORECASE)
+_INPUT_BEHIND = re.compile(rf"(?P<sizes>\[[0-9x\s]+\])\s*(?:{words.INPUT})", re.IGNORECASE)
+_INPUT_WORD = re.compile(
+    rf"\[?(?:{words.INPUT})(?:\s*(?:layer|image|layers|층|레이어|data))?\s*\]?\s*",
+    re.IGNORECASE,
+)
 _NOT_TRAINED = re.compile(r"non-trainable params(?:eters)?\s*:\s*0(?:\s*\(.*\))?", re.IGNORECASE)
 # A row that Keras, torchsummary or torchinfo prints: conv2d (Conv2D), Conv2d-1, ├─Conv2d: 1-1; then the output and the parameters.
 _SUMMARY = re.compile(
@@ -43,7 +52,9 @@ _SUMMARY = re.compile(
 )
 _DIGIT = re.compile(r"[0-9]")
 _FILLING = re.compile(rf"(?:\s|[,.:;|]|(?:{words.FILLER}))*", re.IGNORECASE)
-_SHAPE_IN = re.compile(r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[(\[]?\s*[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}\s*[)\]]?|\(\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9}){1,3}\s*\)")
+_SHAPE_IN = re.compile(
+    r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[(\[]?\s*[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}\s*[)\]]?|\(\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9}){1,3}\s*\)"
+)
 
 
 def read_line(line: Line) -> list[Item]:
@@ -132,7 +143,7 @@ def _flat(line: Line, text: str) -> Claim:
 
 
 def chain(body: str) -> tuple[Term, ...] | None:
-    """Return the terms between the equals signs; formulas in letters before the numbers are passed over. None if one cannot be read."""
+    """Return the terms between the equals signs; formulas in letters before them are passed over. None if one is unreadable."""
     parts = _SIGNS.split(body)
     if len(parts) > 2 * MOST_TERMS:
         return None
@@ -165,8 +176,10 @@ def _summary_row(line: Line, plain: str) -> list[Item] | None:
         return None
     kind = (found["kind"] or found["name"]).lower()
     name = found["name"] if found["kind"] else ""
-    op = words.OPERATOR_WORDS.get(kind) or words.OPERATOR_WORDS.get(re.sub(r"_[0-9]+$", "", name).replace("_", ""))  # Keras cuts long kinds
-    items: list[Item] = [Said(line.number, line.text, op, name=name, heading=True)]
+    op = words.OPERATOR_WORDS.get(kind) or words.OPERATOR_WORDS.get(
+        re.sub(r"_[0-9]+$", "", name).replace("_", "")
+    )  # Keras cuts long kinds
+    items: list[Item] = [Said(line.number, line.text, op, name=name, heading=True, row=True)]
     items.append(Claim(line.number, line.text, "output", (term,)))
     params = read_term(found["params"]) if found["params"][0] != "-" else None
     return [*items, Claim(line.number, line.text, "params", (params,))] if params is not None else items
@@ -174,6 +187,9 @@ def _summary_row(line: Line, plain: str) -> list[Item] | None:
 
 def _input(line: Line, plain: str) -> list[Item] | None:
     """``input layer``, ``Input 32x32x1``."""
+    if behind := _INPUT_BEHIND.fullmatch(plain):
+        term = read_term(behind["sizes"])
+        return None if term is None else [Start(line.number, line.text, term)]
     word = _INPUT_WORD.match(plain)
     if word is None:
         return None
@@ -214,20 +230,30 @@ def _sizes_among_fillers(text: str) -> Term | None:
     if sizes_in(text) is not None:
         return read_term(text)
     found = _SHAPE_IN.search(text)
-    if found is None or not _FILLING.fullmatch(text[: found.start()].replace("@", " ")) or not _FILLING.fullmatch(text[found.end() :]):
+    if (
+        found is None
+        or not _FILLING.fullmatch(text[: found.start()].replace("@", " "))
+        or not _FILLING.fullmatch(text[found.end() :])
+    ):
         return None
     return read_term(found[0]) if sizes_in(found[0]) is not None else None
 
 
 def _counted(line: Line, plain: str) -> list[Item] | None:
     """``34,944 parameters``, ``(1,705 params)``."""
+    head, colon, rest = plain.partition(":")
     found = _COUNTED.fullmatch(plain)
+    before: list[Item] | None = []
+    if found is None and colon:
+        found, before = _COUNTED.fullmatch(rest.strip()), _layer(line, head.strip())
+    if before is None:
+        return None
     quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", found["quantity"].lower())] if found else ""
     if found is None or quantity not in ("params", "macs", "flops", "connections"):
         return None
     loose = "≈" in found["number"]
     term = read_term(found["number"].replace("≈", ""), loose)
-    return None if term is None else [Claim(line.number, line.text, quantity, (term,), bool(found["total"]))]
+    return None if term is None else [*before, Claim(line.number, line.text, quantity, (term,), bool(found["total"]))]
 
 
 def _total(line: Line, plain: str) -> list[Item] | None:
@@ -265,10 +291,10 @@ def _free(line: Line, plain: str) -> list[Item] | None:
         return None
     body = plain
     label, colon, rest = plain.partition(":")
-    if colon and "=" not in label and not _DIGIT.search(label) and len(label) <= 40:
+    if colon and "=" not in label and len(label) <= 40:
         body = rest
     terms = chain(body)
-    if terms is None or len(terms) < 2 or not re.search(r"[*/xX^+\-]", terms[0].text):
+    if terms is None or len(terms) < 2 or not (re.search(r"[*/xX^+\-]", terms[0].text) or (terms[0].unit and terms[1].unit)):
         return None
     return [Claim(line.number, line.text, "arithmetic", terms)]
 
@@ -277,7 +303,7 @@ def _with_names(body: str, names: str) -> tuple[Term, ...] | None:
     values = {}
     for name, value in re.findall(r"([A-Za-z]\w{0,8})\s*=\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)", names):
         values[name] = Fraction(value)
-    terms = []
+    terms: list[Term] = []
     for part in re.split(r"[=≈→]+", body)[: MOST_TERMS + 1]:
         try:
             value = evaluate(part, values)

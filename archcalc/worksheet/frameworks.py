@@ -9,7 +9,7 @@ Arguments = dict[str, Any]
 
 
 class Layer(NamedTuple):
-    """A layer of a listing: its operator, the kind of layer line it stands for, and the channels or features that it says come in."""
+    """A layer of a listing: its operator, its kind, and the channels or features that it says come in."""
 
     op: str | None
     built: Op | None
@@ -140,10 +140,14 @@ _KERAS: dict[str, tuple[tuple[str, ...], Callable[[Arguments], Op]]] = {
     **dict.fromkeys(("Conv2D", "Convolution2D"), (_CONV, _conv("Conv2d"))),
     **dict.fromkeys(("MaxPooling2D", "MaxPool2D"), (_POOL, _pool("MaxPool2d"))),
     **dict.fromkeys(("AveragePooling2D", "AvgPool2D"), (_POOL, _pool("AvgPool2d"))),
-    **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPooling2D", "GlobalMaxPool2D"), ((), _same("GlobalAvgPool2d"))),
+    **dict.fromkeys(
+        ("GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPooling2D", "GlobalMaxPool2D"), ((), _same("GlobalAvgPool2d"))
+    ),
     "Dense": (("units", "activation", "use_bias"), _dense),
     "BatchNormalization": ((), _same("BatchNorm2d")),
     "ZeroPadding2D": (("padding",), _zero_padding),
     "Resizing": (("height", "width"), lambda values: OPS["Resize"](size=(values["height"], values["width"]))),
-    **dict.fromkeys(("Activation", "Rescaling", "GaussianNoise", "SpatialDropout2D", "RandomFlip", "RandomRotation"), ((), _same("Identity"))),
+    **dict.fromkeys(
+        ("Activation", "Rescaling", "GaussianNoise", "SpatialDropout2D", "RandomFlip", "RandomRotation"), ((), _same("Identity"))
+    ),
 }

@@ -50,7 +50,7 @@ def window_in(term: Term) -> Window | None:
 
 
 def size_hints(window: Window, wanted: int) -> tuple[str, ...]:
-    """Return what the size ``wanted`` would need, smallest change first: ``input 227 (exact)``, ``padding 2 (floor)``, ``rounding up``."""
+    """Return what the size ``wanted`` would need, smallest change first: ``input 227 (exact)``, ``rounding up``."""
     i, k, s, p = window
     span = i + p - k
     if wanted < 1:

@@ -15,7 +15,12 @@ _HABITS = (
     ("no_bias", ("params",), {"bias": False}, "this page counts no biases anywhere: weights only"),
     ("mac_or_flop", ("flops",), {"flops_per_mac": 1}, "this page's FLOPs are MACs: a multiplication and its addition count as one"),
     ("mb_or_mib", ("memory",), {"binary": True}, "this page's MB are powers of 1024 (MiB)"),
-    ("batch_norm", ("params",), {"norm": 4}, "this page counts BatchNorm's running statistics as parameters: 4 per channel, as Keras does"),
+    (
+        "batch_norm",
+        ("params",),
+        {"norm": 4},
+        "this page counts BatchNorm's running statistics as parameters: 4 per channel, as Keras does",
+    ),
 )
 
 

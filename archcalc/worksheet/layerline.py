@@ -1,4 +1,4 @@
-"""A line that describes a layer: ``Convolution: 11 x 11 x 3, n=96, s=4, padding=none``, ``96 kernels of size 11x11, stride=4``, ``fc1 4096``.
+"""A line that describes a layer: ``Convolution: 11 x 11 x 3, n=96, s=4``, ``96 kernels of size 11x11``, ``fc1 4096``.
 
 The line is read only if every word of it is one that such lines have (``words``): a sentence about a layer is no layer line.
 """
@@ -26,19 +26,30 @@ _ALL_WORDS = words._pattern(
 )
 _SIZES = (
     r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}\s*@\s*[0-9]{1,9}|"
-    r"\[\s*[0-9]{1,9}\s*\]|[(\[]\s*[0-9]{1,9}(?:\s*[xX*,]\s*[0-9]{1,9}){1,3}\s*[)\]]|[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}(?![0-9])"
+    r"\[\s*[0-9]{1,9}\s*\]|[(\[]\s*[0-9]{1,9}(?:(?:\s*[xX*]\s*[0-9]{1,9}){1,3}|(?:\s*,\s*[0-9]{1,9}){1,3})\s*[)\]]|[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}(?![0-9])"
 )
 _TOKEN = re.compile(
     rf"(?P<space>[\s,;.]+)|(?P<vgg>conv(?P<vgg_k>[1-9])-(?P<vgg_n>[0-9]{{2,4}})(?![0-9]))|"
-    rf"(?P<name>(?P<operator>{words.OPERATOR})(?P<index>[-_ #]?[0-9]{{1,3}}(?:[._-][0-9]{{1,3}})*[a-z]?)(?![0-9A-Za-z]|\s*[xX*@]\s*[0-9]))|"
-    rf"(?P<sizes>{_SIZES})|(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]{{1,9}}(?![0-9.]))|"
+    rf"(?P<name>(?P<operator>{words.OPERATOR})"
+    rf"(?P<index>[-_ #]?[0-9]{{1,3}}(?:[._-][0-9]{{1,3}})*[a-z]?)(?![0-9A-Za-z]|\s*[xX*@]\s*[0-9]))|"
+    rf"(?P<lenet>[CSF][1-9](?![0-9A-Za-z=]))|(?P<sizes>{_SIZES})|(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]{{1,9}}(?![0-9.]))|"
     rf"(?P<word>{_ALL_WORDS})|(?P<sign>[-=:/→@()\[\]+|])",
     re.IGNORECASE,
 )
 _LENET = re.compile(r"(?P<letter>[CSF])(?P<index>[1-9][0-9]?)(?=\s*(?:[:.,(|]|layer\b|층|$|\s[0-9a-z]))")
 _LENET_OPERATORS = {"C": "Conv2d", "S": "AvgPool2d", "F": "Linear"}
 _POOLS = ("MaxPool2d", "AvgPool2d")
-_BESIDE = ("ReLU", "Tanh", "Sigmoid", "LeakyReLU", "Softmax", "Dropout", "BatchNorm2d", "LocalResponseNorm", "Flatten")  # may be named in another layer's line
+_BESIDE = (
+    "ReLU",
+    "Tanh",
+    "Sigmoid",
+    "LeakyReLU",
+    "Softmax",
+    "Dropout",
+    "BatchNorm2d",
+    "LocalResponseNorm",
+    "Flatten",
+)  # may be named in another layer's line
 
 
 class LayerLine(NamedTuple):
@@ -96,6 +107,8 @@ def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | No
             fields.update(op="Conv2d", name=text, kernel=(k, k), count=int(found["vgg_n"]))
         elif found["name"]:
             tokens += _named(found["operator"], found["index"])
+        elif found["lenet"]:
+            tokens.append(_Token("index", text))
         elif found["sizes"]:
             sizes = sizes_in(text)
             if sizes is None:
@@ -104,7 +117,7 @@ def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | No
                     return None
                 tokens.append(_Token("list", text, listed))
                 continue
-            tokens.append(_Token("sizes", text, sizes[0], "@" in text or text[0] in "[("))
+            tokens.append(_Token("sizes", text, sizes[0], "@" in text or text[0] == "["))
         else:
             tokens.append(_Token(kind, text))
     return tokens
@@ -115,7 +128,12 @@ def _named(operator: str, index: str) -> list[_Token]:
     bare = index.lstrip("-_ #")
     counted = index[0] in "- " and bare.isdigit() and int(bare) > 20
     tokens = [_Token("word", operator)]
-    return [*tokens, _Token("number", bare)] if counted else [*tokens, _Token("index", operator + index)]
+    if counted:
+        return [*tokens, _Token("number", bare)]
+    return [
+        *tokens,
+        _Token("index", operator + index, (int(bare),) if index[0] == " " and bare.isdigit() and int(bare) >= 10 else ()),
+    ]
 
 
 class _Reader:
@@ -128,6 +146,7 @@ class _Reader:
         self.shapes: list[_Token] = []
         self.given: Term | None = None
         self.output: Term | None = None
+        self.behind_name: Sizes = ()  # the 10 of Dense 10, which may be a name or a count
         self.arrow_at: int | None = None  # how many shapes and numbers stood before an arrow
 
     def is_heading(self) -> bool:
@@ -158,6 +177,7 @@ class _Reader:
             return self._number(int(token.text.replace(",", "")))
         if token.kind == "index":
             self.fields.setdefault("name", token.text)
+            self.behind_name = token.sizes
             return True
         if token.kind == "sign":
             return self._sign(token.text)
@@ -227,7 +247,8 @@ class _Reader:
         """Read ``argument = value``; False leaves the word to be an ordinary one."""
         place = self.place
         while place < len(self.tokens) and (
-            self.tokens[place].text in ("=", ":", "(", ")", "-") or self.tokens[place].text.lower() in ("of", "is", "은", "는", "が", "は", "size")
+            self.tokens[place].text in ("=", ":", "(", ")", "-")
+            or self.tokens[place].text.lower() in ("of", "is", "은", "는", "が", "は", "size")
         ):
             place += 1
         if place >= len(self.tokens):
@@ -285,7 +306,8 @@ class _Reader:
                 return False
             if behind:
                 self.output = read_term(behind[0].text)
-            if self.shapes and len(self.shapes[0].sizes) == 3 and "kernel" not in self.fields and len(self.shapes) > 1:
+            entering = self.shapes and len(self.shapes[0].sizes) == 3
+            if entering and (len(self.shapes) > 1 or "kernel" in self.fields or op == "Linear"):
                 self.given = read_term(self.shapes.pop(0).text)
         for token in self.shapes:
             if not self._shape(token, op):
@@ -294,7 +316,11 @@ class _Reader:
 
     def _shape(self, token: _Token, op: str | None) -> bool:
         counted = "count" in self.fields or bool(self.numbers)
-        is_kernel = op in ("Conv2d", "ConvTranspose2d", "TrainableSubsample2d", *_POOLS, None) and "kernel" not in self.fields and not token.at
+        is_kernel = (
+            op in ("Conv2d", "ConvTranspose2d", "TrainableSubsample2d", *_POOLS, None)
+            and "kernel" not in self.fields
+            and not token.at
+        )
         if is_kernel and op in ("Conv2d", "ConvTranspose2d"):
             is_kernel = counted or (len(token.sizes) == 2 and max(token.sizes) <= 15)
         elif is_kernel and op in _POOLS:
@@ -312,9 +338,13 @@ class _Reader:
     def _loose_numbers(self, op: str | None) -> bool:
         numbers = self.numbers
         if op == "Linear" and len(numbers) == 2 and self.arrow_at is not None and "count" not in self.fields:
-            self.fields.update(x=numbers[0], count=numbers[1])
+            self.fields["count"] = numbers[1]
+            if numbers[0] != numbers[1]:  # FC(10) -> 10 says the same twice
+                self.fields["x"] = numbers[0]
             return True
         if not numbers:
+            if op == "Linear" and self.behind_name and "count" not in self.fields and self.output is None:
+                self.fields["count"] = self.behind_name[0]
             return True
         if len(numbers) > 1:
             return False

@@ -9,8 +9,8 @@ from archcalc.worksheet.page import Claim, From, Item, Said, Sizes, Start, Term,
 
 # Layers that hold no weights: a number of parameters after them is the next layer's, unless it is zero.
 WEIGHTLESS = frozenset(
-    "MaxPool2d AvgPool2d GlobalAvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d LocalResponseNorm ReLU Dropout Softmax Flatten Add Concat Multiply "
-    "Resize Upsample ZeroPad2d".split()
+    "MaxPool2d AvgPool2d GlobalAvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d LocalResponseNorm ReLU Dropout Softmax Flatten "
+    "Add Concat Multiply Resize Upsample ZeroPad2d".split()
 )
 IMAGE_CHANNELS = (1, 3)
 LONGEST_LAYER = 100  # characters: what is longer is a sentence
@@ -41,6 +41,17 @@ class Block:
     def has(self, quantity: str) -> bool:
         """Whether there is a claim of this quantity."""
         return any(claim.quantity == quantity for claim in self.claims)
+
+    @property
+    def needs_shape(self) -> bool:
+        """Whether only the size along one axis has been said of what comes out."""
+        outputs = [claim for claim in self.claims if claim.quantity == "output"]
+        return (
+            len(outputs) == 1
+            and self.said.op != "Linear"
+            and len(outputs[0].terms) > 1
+            and len(outputs[0].terms[-1].shape or (0,)) == 1
+        )
 
     @property
     def is_bare(self) -> bool:
@@ -122,6 +133,8 @@ class _Assembly:
             return
         if said.built is None and said.op is not None and self._summarised(said):
             return
+        if said.row:
+            said = replace(said, op=None)
         if said.heading and key and key in self.named and self.named[key] is not open_block:
             self.aside = (said.line, self.named[key])
             return
@@ -138,7 +151,11 @@ class _Assembly:
         blocks = self.network.blocks
         for index in range(self.summarised, len(blocks)):
             built = blocks[index].said.built
-            if built is not None and type(built).__name__ == said.op and (not said.name or not blocks[index].said.name or said.heading):
+            if (
+                built is not None
+                and type(built).__name__ == said.op
+                and (not said.name or not blocks[index].said.name or said.heading)
+            ):
                 self.aside = (said.line, blocks[index])
                 self.summarised = index + 1
                 return True
@@ -160,7 +177,8 @@ class _Assembly:
     def pass_over(self, unread: Unread) -> None:
         """Take note of a layer or a number that could not be read: what follows may come from it, and sums may hold it."""
         self.network.unread.append((unread.line, len(self.network.blocks)))
-        if self._solid() and len(unread.text) <= LONGEST_LAYER and _IS_LAYER.match(unread.text):
+        begun = self.network.start is not None or self._solid()
+        if begun and len(unread.text) <= LONGEST_LAYER and _IS_LAYER.match(unread.text):
             self.network.blocks.append(Block(Said(unread.line, unread.text, None)))
 
     def claim(self, claim: Claim) -> None:
@@ -185,7 +203,9 @@ class _Assembly:
     def _is_of_start(self, claim: Claim) -> bool:
         """Whether the claim stands on the line that states the network's input, and is about it: ``memory: 224*224*3 = 150K``."""
         start = self.network.start
-        return start is not None and start.line == claim.line and not self.network.blocks and claim.quantity not in ("input", "output")
+        return (
+            start is not None and start.line == claim.line and not self.network.blocks and claim.quantity not in ("input", "output")
+        )
 
     def end(self) -> None:
         """Leave alone the claims that no layer came for."""
@@ -228,13 +248,22 @@ class _Assembly:
     def _output(self, claim: Claim) -> None:
         open_block = self._open()
         network = self.network
+        on_its_line = open_block is not None and open_block.said.line == claim.line
         begun = network.start is not None and network.start.term is not None
-        if not begun and (open_block is None or open_block.is_bare) and not self._solid() and len(claim.terms) == 1:
+        if (
+            not begun
+            and not on_its_line
+            and (open_block is None or open_block.is_bare)
+            and not self._solid()
+            and len(claim.terms) == 1
+        ):
             self._forget_headings()
             network.start = Start(claim.line, claim.text, claim.terms[0])
         elif open_block is not None:
             open_block.add(claim)
-        elif network.last is not None and network.last.is_untouched and len(claim.terms[-1].shape or ()) in (1, 3):
+        elif (network.last is not None and network.last.needs_shape and len(claim.terms) == 1) or (
+            network.last is not None and network.last.is_untouched and len(claim.terms[-1].shape or ()) in (1, 3)
+        ):
             network.last.add(claim)
         elif len(claim.terms) == 1 and self._begins_anew(claim.terms[0]):
             self._new_network()
@@ -251,7 +280,8 @@ class _Assembly:
         sizes: Sizes = term.shape or ()
         if len(sizes) != 3 or not self._solid():
             return False
-        return sizes[2] in IMAGE_CHANNELS and sizes[0] > 3 or sizes[0] in IMAGE_CHANNELS and sizes[1] > 3 and sizes[2] > 3
+        channels_last = sizes[2] in IMAGE_CHANNELS and sizes[0] > 3
+        return channels_last or (sizes[0] in IMAGE_CHANNELS and sizes[1] > 3 and sizes[2] > 3)
 
     def _flat(self, claim: Claim) -> None:
         if self.network.last is not None:
@@ -284,9 +314,13 @@ def _continues(block: Block, said: Said) -> bool:
         return False
     if said.op is None:
         return before.kernel is None and before.count is None
-    if not before.heading or said.name and before.name and said.name.lower() != before.name.lower():
+    if not before.heading or (said.name and before.name and said.name.lower() != before.name.lower()):
         return False
-    return before.op in (said.op, None) or {before.op, said.op} <= {"MaxPool2d", "AvgPool2d"} or (before.op == "Conv2d" and said.name == before.name)
+    return (
+        before.op in (said.op, None)
+        or {before.op, said.op} <= {"MaxPool2d", "AvgPool2d"}
+        or (before.op == "Conv2d" and said.name == before.name)
+    )
 
 
 def _merged(first: Said, more: Said) -> Said:

@@ -1,4 +1,4 @@
-"""Keras and PyTorch ``Sequential`` listings on a page, read through ``ast`` and never run: their layers become the page's layers."""
+"""Keras and PyTorch ``Sequential`` listings on a page, read through ``ast``, never run: their layers become the page's."""
 
 import ast
 import re
@@ -14,8 +14,12 @@ from archcalc.worksheet.page import Item, Line, Said, Sizes, Start, Term
 MOST_STATEMENT = 20_000
 DEEPEST = 20
 
-_BEGINS = re.compile(r"\s*(?:[A-Za-z_]\w*\s*=\s*(?:[A-Za-z_]\w*\.)*Sequential\s*\(|[A-Za-z_]\w*\.add\s*\(|(?:[A-Za-z_]\w*\.)*Sequential\s*\()")
-_GOES_ON = re.compile(r"\s*(?:#.*|[A-Za-z_][\w.]*\s*=[^=].*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\s*\(.*|summary\s*\(.*|print\s*\(.*|(?:from|import)\s+\w.*)?")
+_BEGINS = re.compile(
+    r"\s*(?:[A-Za-z_]\w*\s*=\s*(?:[A-Za-z_]\w*\.)*Sequential\s*\(|[A-Za-z_]\w*\.add\s*\(|(?:[A-Za-z_]\w*\.)*Sequential\s*\()"
+)
+_GOES_ON = re.compile(
+    r"\s*(?:#.*|[A-Za-z_][\w.]*\s*=[^=].*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\s*\(.*|summary\s*\(.*|print\s*\(.*|(?:from|import)\s+\w.*)?"
+)
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|#.*")
 _SIZES_IN_COMMENT = re.compile(r"#.*?([0-9]{1,6})\s*[,x]\s*([0-9]{1,6})\s*[,x]\s*([0-9]{1,6})")
 
@@ -144,7 +148,9 @@ def _read(region: list[Line]) -> Found | None:
 
 
 def _is_code(tree: ast.stmt) -> bool:
-    return not (isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant | ast.Name | ast.BinOp | ast.Tuple | ast.Compare))
+    return not (
+        isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant | ast.Name | ast.BinOp | ast.Tuple | ast.Compare)
+    )
 
 
 def _take(listing: _Listing, statement: Statement, texts: dict[int, str]) -> bool:
@@ -196,11 +202,18 @@ def _sizes(value: Any) -> Sizes | None:
 
 
 def _start(number: int, texts: dict[int, str], sizes: Sizes, first: bool) -> Start:
+    if len(sizes) == 2:
+        sizes, first = (1, *sizes), True  # a grey image, to be flattened
     if first and len(sizes) == 3:
         return Start(number, texts.get(number, ""), Term("x".join(map(str, sizes)), None, None, "", sizes, "first"), True)
     # Keras has its channels last; said so, because 3x32x32 could be either.
     last = (sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes
-    return Start(number, texts.get(number, ""), Term("x".join(map(str, sizes)), None, None, "", last, "first" if len(sizes) == 3 else "unknown"), True)
+    return Start(
+        number,
+        texts.get(number, ""),
+        Term("x".join(map(str, sizes)), None, None, "", last, "first" if len(sizes) == 3 else "unknown"),
+        True,
+    )
 
 
 def _sequence(listing: _Listing, call: ast.Call, statement: Statement, texts: dict[int, str], depth: int) -> bool:
@@ -208,7 +221,12 @@ def _sequence(listing: _Listing, call: ast.Call, statement: Statement, texts: di
     for argument in call.args:
         if isinstance(argument, ast.List | ast.Tuple):
             elements += [("", element) for element in argument.elts]
-        elif isinstance(argument, ast.Call) and called(argument) == "OrderedDict" and argument.args and isinstance(argument.args[0], ast.List):
+        elif (
+            isinstance(argument, ast.Call)
+            and called(argument) == "OrderedDict"
+            and argument.args
+            and isinstance(argument.args[0], ast.List)
+        ):
             for pair in argument.args[0].elts:
                 if isinstance(pair, ast.Tuple) and len(pair.elts) == 2:
                     name = literal_of(pair.elts[0], {})

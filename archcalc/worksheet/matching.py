@@ -2,7 +2,7 @@
 
 import re
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from archcalc.graph import Graph, Node
 from archcalc.ops import Op
@@ -40,6 +40,7 @@ class Truths:
         for node in self.nodes:
             self.names.setdefault(_plain(node.name.rpartition(".")[2]), node)
         self.place = 0
+        self.places = {node.name: index for index, node in enumerate(self.nodes)}
         inputs = graph.inputs
         self.input: Shape | None = _image(inputs[0].output) if len(inputs) == 1 else None
         self.is_branched = any(node.op.merges for node in self.nodes)
@@ -53,7 +54,7 @@ class Truths:
             node = self._next(said, kinds)
         if node is None:
             return None
-        self.place = self._index(node) + 1
+        self.place = self.places[node.name] + 1
         x = self.graph.x(node)
         return Known(node.name, node.op, Shape() if node.op.merges else _image(x), _image(node.output))
 
@@ -64,12 +65,6 @@ class Truths:
             if type(self.nodes[index].op).__name__ in kinds:
                 return self.nodes[index]
         return None
-
-    def _index(self, node: Node) -> int:
-        for index in range(self.place, len(self.nodes)):
-            if self.nodes[index] is node:
-                return index
-        return next(index for index, other in enumerate(self.nodes) if other is node)
 
     def statement(self, said: Said, known: Known) -> list[Finding]:
         """Return a finding for each thing that the layer line says otherwise than the model."""
@@ -103,7 +98,9 @@ class Truths:
             )
             per_mac = getattr(habits, "flops_per_mac", 2)
             norms = sum(2 * node.output.c for node in self.nodes if type(node.op).__name__.startswith("BatchNorm"))
-            params = totals.params - (0 if getattr(habits, "bias", True) else biases) + (norms if getattr(habits, "norm", 2) == 4 else 0)
+            params = (
+                totals.params - (0 if getattr(habits, "bias", True) else biases) + (norms if getattr(habits, "norm", 2) == 4 else 0)
+            )
             self._totals = {
                 "params": params,
                 "weights": totals.params - biases,
@@ -118,7 +115,7 @@ class Truths:
 
 
 def _image(shape: Shape) -> Shape:
-    return Shape((1, *shape[1:])) if isinstance(shape, Shape) else shape
+    return Shape((1, *shape[1:]))
 
 
 def _padding(known: Known, stated: object) -> object:
@@ -126,7 +123,7 @@ def _padding(known: Known, stated: object) -> object:
     if isinstance(padding, tuple) and len(padding) == 4 and padding[0] == padding[1] and padding[2] == padding[3]:
         padding = (padding[0], padding[2])
     if stated == "same" and isinstance(padding, tuple) and known.x[2:] and known.y[2:]:
-        stride = getattr(known.op, "stride", None) or getattr(known.op, "kernel_size", (1, 1))
+        stride: Any = getattr(known.op, "stride", None) or getattr(known.op, "kernel_size", (1, 1))
         if tuple(-(-i // s) for i, s in zip(known.x[2:], stride, strict=False)) == tuple(known.y[2:]):
             return "same"  # the padding that the model has keeps the size as same does
     return padding

@@ -19,13 +19,14 @@ UNKNOWN = 0  # channels that the page does not tell
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _UNCHANGING = ("ReLU", "Dropout", "Softmax", "BatchNorm2d", "LocalResponseNorm")
 _FIELDLESS = frozenset(
-    "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity Add Multiply Concat".split()
+    "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity "
+    "Add Multiply Concat".split()
 )
 LRN_SIZE = 5  # counts for nothing here: neither its shape nor its parameters depend on it
 
 
 def shape_of(term: Term, like: Shape | None = None) -> Shape | None:
-    """Return the sizes as a shape, batch first; ``like`` is what is expected, where the text does not tell which number is the channels."""
+    """Return the sizes as a shape, batch first; ``like`` is what is expected, which may tell where the channels stand."""
     sizes = term.shape
     if sizes is None:
         return None
@@ -96,6 +97,9 @@ def readings(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
         yield from _made("LocalResponseNorm", size=LRN_SIZE)
     elif said.op in ("ReLU", "Dropout", "Softmax", "Flatten", "GlobalAvgPool2d"):
         yield from _made(said.op)
+        count = _flat_count(output) if said.op == "Softmax" else None
+        if count:  # people call the last fully connected layer by the function behind it
+            yield from _made("Linear", out_features=count)
     elif said.op in ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d") and said.kernel is not None:
         yield from _made(said.op, output_size=said.kernel)
     elif said.op == "Resize" and said.kernel is not None:
@@ -144,21 +148,25 @@ def _poolings(said: Said) -> Iterator[Op]:
     kernels = [said.kernel] if said.kernel is not None else [(2, 2), (3, 3)]
     for kernel in kernels:
         steps = kernel if said.stride is None and max(kernel) != 3 else (2, 2)
-        for stride, padding in _windows(kernel, said.stride, said.padding, steps):
+        for stride, padding in _windows(kernel, said.stride, said.padding, steps, pool=True):
             for ceil in (False, True) if said.rounding is None and said.padding is None else (said.rounding == "ceil",):
                 if padding == "same" and ceil:
                     continue
                 yield from _made(str(said.op), kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil)
 
 
-def _windows(kernel: Sizes, stride: Sizes | None, padding: Sizes | str | None, usual: Sizes) -> Iterator[tuple[Any, Any]]:
+def _windows(
+    kernel: Sizes, stride: Sizes | None, padding: Sizes | str | None, usual: Sizes, pool: bool = False
+) -> Iterator[tuple[Any, Any]]:
     """Yield strides with paddings: the stated ones, or the usual before the possible."""
     strides = [stride] if stride is not None else [usual, *((s, s) for s in range(1, min(max(kernel), 4) + 1) if (s, s) != usual)]
     halves = tuple(k // 2 for k in kernel)
     if padding is not None:
         paddings: list[Any] = [(0, 0) if padding == "valid" else padding]
     else:
-        paddings = [(0, 0), halves, "same", *((p, p) for p in range(1, min(max(kernel), 8)) if (p, p) != halves)]
+        paddings = [(0, 0), "same"] if min(kernel) == 1 or max(kernel) == 2 else [(0, 0), halves, "same"]
+        if not pool:
+            paddings += [(p, p) for p in range(1, min(max(kernel) // 2 + 1, 8)) if (p, p) != halves]
     for s in strides:
         for p in paddings:
             yield s, p
@@ -178,7 +186,8 @@ def _build(name: str, arguments: tuple[tuple[str, Any], ...]) -> Op:
 
 def _flat_count(output: Term | None) -> int | None:
     sizes = output.shape if output else None
-    return sizes[-1] if sizes and all(size == 1 for size in sizes[:-1]) else None
+    wide = [size for size in sizes or () if size != 1]
+    return wide[0] if len(wide) == 1 else None
 
 
 def _channels(output: Term | None) -> int | None:
@@ -193,7 +202,7 @@ def entering(op: Op, x: Shape) -> Shape:
 
 def output_of(op: Op, x: Shape | None) -> Shape | None:
     """Return the operator's output shape, None where the input is not known or does not fit."""
-    if x is None or (x.c == UNKNOWN and (len(x) == 2 or type(op).__name__ in ("Linear", "Flatten"))):
+    if x is None or UNKNOWN in x[2:] or (x.c == UNKNOWN and (len(x) == 2 or type(op).__name__ in ("Linear", "Flatten"))):
         return None
     try:
         return op.output(entering(op, x))

@@ -36,8 +36,8 @@ class Term(msgspec.Struct, frozen=True):
     """One side of an equals sign: arithmetic with its value, a printed figure, or the sizes of a tensor.
 
     ``figure`` is there for a single printed number, which may be rounded (``3.2M``). ``unit`` is empty or a unit of bytes or bits.
-    ``channels`` says where a shape's channels stand: ``first`` (``6@28x28``), ``none`` (``28x28``) or, where the text does not tell,
-    ``unknown``. ``loose`` marks what follows an ``about equal`` sign.
+    ``channels`` says where a shape's channels stand: ``first`` (``6@28x28``), ``none`` (``28x28``) or, where the text does not
+    tell, ``unknown``. ``loose`` marks what follows an ``about equal`` sign.
     """
 
     text: str
@@ -52,9 +52,10 @@ class Term(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """Something a line says comes out: a quantity, and the terms of its chain of equals signs.
 
-    ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``macs``, ``flops``, ``memory``,
-    ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a claim about the whole network. ``layer`` names the layer where the
-    line does so itself.
+    ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``macs``, ``flops``,
+    ``memory`` (of the activations), ``param_memory``, ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a claim
+    about the
+    whole network. ``layer`` names the layer where the line does so itself.
     """
 
     line: int
@@ -68,8 +69,9 @@ class Claim(msgspec.Struct, frozen=True):
 class Said(msgspec.Struct, frozen=True):
     """What a line says about a layer; None is what it does not say.
 
-    ``op`` is the operator's name in ``archcalc.ops.OPS``. ``depth`` is a kernel's third number, the input channels it sees. ``built`` is the
-    operator itself, where a listing gives it whole; ``x`` is what a listing says comes in (channels or features).
+    ``op`` is the operator's name in ``archcalc.ops.OPS``. ``depth`` is a kernel's third number, the input channels it sees.
+    ``built`` is the operator itself, where a listing gives it whole; ``x`` is what a listing says comes in (channels or features).
+    ``row`` marks a row of a printed summary, which leaves out what has no module of its own.
     """
 
     line: int
@@ -88,6 +90,7 @@ class Said(msgspec.Struct, frozen=True):
     heading: bool = False
     built: Op | None = None
     x: int | None = None
+    row: bool = False
     branches: tuple[Sizes, ...] = ()
 
 
@@ -134,9 +137,10 @@ class Page(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """The judgement on one claim, or on a line that was not read.
 
-    ``verdict`` is ``right``, ``wrong`` or ``unread``. ``because`` is the right arithmetic; ``hints`` are single changes that would make the
-    claim right; ``slip`` is the key of a slip that gives the written number exactly, ``remark`` says so in words. ``carried_from`` is the line of
-    the error that a claim follows from: such a claim is right on the writer's own value, and its verdict is ``right``.
+    ``verdict`` is ``right``, ``wrong`` or ``unread``. ``because`` is the right arithmetic; ``hints`` are single changes that would
+    make the claim right; ``slip`` is the key of a slip that gives the written number exactly, ``remark`` says so in words.
+    ``carried_from`` is the line of the error that a claim follows from: such a claim is right on the writer's own value, and
+    its verdict is ``right``.
     """
 
     line: int

@@ -11,7 +11,6 @@ from archcalc.worksheet.tables import read_table
 from archcalc.worksheet.text import lines as lines_of
 from archcalc.worksheet.text import normalised
 
-
 # A heading that is one name, as layers have them: features.0, layer1.0.conv1
 _NAMED = re.compile(r"#{2,6}\s+`?([A-Za-z_][\w\-]*(?:\.[\w\-]+)*)`?\s*")
 
@@ -59,7 +58,9 @@ def _tables(lines: tuple[Line, ...]) -> dict[int, list[Item]]:
         if end - index > 1:
             rows = list(lines[index:end])
             read = read_table(rows)
-            found[rows[0].number] = read if read is not None else [Unread(r.number, r.text) for r in rows if re.search("[0-9]", r.text)]
+            found[rows[0].number] = (
+                read if read is not None else [Unread(r.number, r.text) for r in rows if re.search("[0-9]", r.text)]
+            )
         index = max(end, index + 1)
     return found
 

@@ -3,7 +3,7 @@
 A slip is named only if its formula gives the written number exactly; what is said of it holds the difference it makes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ Numbers = Iterable[int]
 
 
 class Case(NamedTuple):
-    """A layer and its right number: what a slip starts from. ``before`` is the shape before the last pool, where a flattening follows it."""
+    """A layer and its right number: what a slip starts from; ``before`` is the shape before a last pool."""
 
     op: Op
     x: Shape
@@ -200,12 +200,17 @@ def name_slip(quantity: str, case: Case, written: int) -> Named | None:
         if quantity not in slip.quantities:
             continue
         try:
-            numbers = [int(number) * (2 if quantity == "flops" and slip.key != "mac_or_flop" and slip.key != "positions" and slip.key != "groups" else 1) for number in slip.numbers(case)]
+            numbers = [int(number) * _per_mac(quantity, slip) for number in slip.numbers(case)]
         except (ArchcalcError, AttributeError):
             continue
         if written in numbers:
             return Named(slip.key, _worded(slip, case, written))
     return swapped_digits(case.right, written)
+
+
+def _per_mac(quantity: str, slip: Slip) -> int:
+    """Return 2 for a slip that is told in MACs and looked for in FLOPs."""
+    return 2 if quantity == "flops" and slip.key not in ("mac_or_flop", "positions", "groups") else 1
 
 
 def _worded(slip: Slip, case: Case, written: int) -> str:
@@ -230,19 +235,21 @@ def swapped_digits(right: int, written: int) -> Named | None:
     return None
 
 
-def missing(parts: Iterable[tuple[str, int]], right: int, written: int) -> Named | None:
-    """Return the slip of a part that is missing from a sum, or that is in it twice."""
-    for name, part in parts:
-        if part and right - written == part:
-            return Named("missing_layer", f"{written:,} is what you get if {name} is left out: {part:,}")
-        if part and written - right == part:
-            return Named("layer_twice", f"{written:,} is what you get if {name} is counted twice: {part:,}")
+def missing(names: Mapping[int, str], right: int, written: int) -> Named | None:
+    """Return the slip of a part that is missing from a sum, or in it twice; ``names`` holds the parts by their size."""
+    name = names.get(right - written)
+    if name is not None:
+        return Named("missing_layer", f"{written:,} is what you get if {name} is left out: {right - written:,}")
+    name = names.get(written - right)
+    if name is not None:
+        return Named("layer_twice", f"{written:,} is what you get if {name} is counted twice: {written - right:,}")
     return None
 
 
 def axis_slips(op: Op, x: Shape) -> Iterator[tuple[str, Shape, str]]:
     """Yield the output shapes that slips lead to, with their key and what happened."""
-    kernel, stride = getattr(op, "kernel_size", ()), getattr(op, "stride", None) or getattr(op, "kernel_size", ())
+    kernel: tuple[int, ...] = getattr(op, "kernel_size", ())
+    stride: tuple[int, ...] = getattr(op, "stride", None) or kernel
     if len(kernel) != 2 or len(x) != 4:
         return
     c = getattr(op, "out_channels", x.c)

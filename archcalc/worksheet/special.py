@@ -7,19 +7,32 @@ from archcalc.worksheet.terms import sizes_in
 
 MOST_BRANCHES = 100
 
-_MERGES = {"add": "Add", "addition": "Add", "sum": "Add", "더하기": "Add", "덧셈": "Add", "multiply": "Multiply", "concat": "Concat",
-           "concatenate": "Concat", "concatenation": "Concat", "연결": "Concat", "결합": "Concat"}  # fmt: skip
+_MERGES = {
+    **dict.fromkeys(("add", "addition", "sum", "더하기", "덧셈"), "Add"),
+    **dict.fromkeys(("concat", "concatenate", "concatenation", "연결", "결합"), "Concat"),
+    "multiply": "Multiply",
+}
 _MERGE = re.compile(rf"(?P<kind>{'|'.join(_MERGES)})\s*:\s*(?P<sizes>[0-9][0-9xX*,+\s]*[0-9])", re.IGNORECASE)
 _TO = re.compile(
     r"(?P<kind>adaptive\s+average\s+pooling|adaptive\s+avg\s+pool|adaptive\s+max\s+pooling|resize|resizing|upsample)\s+to\s+"
     r"(?P<h>[0-9]{1,6})(?:\s*[xX*]\s*(?P<w>[0-9]{1,6}))?",
     re.IGNORECASE,
 )
-_TO_KINDS = {"adaptive a": "AdaptiveAvgPool2d", "adaptive m": "AdaptiveMaxPool2d", "resize": "Resize", "resizing": "Resize", "upsample": "Resize"}
+_TO_KINDS = {
+    "adaptive a": "AdaptiveAvgPool2d",
+    "adaptive m": "AdaptiveMaxPool2d",
+    "resize": "Resize",
+    "resizing": "Resize",
+    "upsample": "Resize",
+}
 _NAME = r"[A-Za-z_][\w\-]*(?:\.[\w\-]+)*"
 _FROM = re.compile(rf"(?:input\s+)?from:?\s+(?P<names>{_NAME}(?:(?:\s*,\s*|\s+and\s+){_NAME}){{0,{MOST_BRANCHES}}})")
 _SHARES = re.compile(rf"the parameters are those of (?P<name>{_NAME})")
-_TABLE = re.compile(r"convolution by a table of (?P<entries>[0-9]{1,6}) entries\s*:\s*(?P<k>[0-9]{1,4}) x (?P<k_w>[0-9]{1,4}), n=(?P<n>[0-9]{1,6}), s=(?P<s>[0-9]{1,4}), padding=(?P<p>none|same|[0-9]{1,4})", re.IGNORECASE)
+_TABLE = re.compile(
+    r"convolution by a table of (?P<entries>[0-9]{1,6}) entries\s*:\s*(?P<k>[0-9]{1,4}) x (?P<k_w>[0-9]{1,4}), "
+    r"n=(?P<n>[0-9]{1,6}), s=(?P<s>[0-9]{1,4}), padding=(?P<p>none|same|[0-9]{1,4})",
+    re.IGNORECASE,
+)
 _PADS = re.compile(r"zero padding\s*:\s*\[?(?P<sides>[0-9]{1,4}(?:\s*,\s*[0-9]{1,4}){0,3})\]?", re.IGNORECASE)
 _INPUT_FROM = re.compile(rf"(?P<before>.*[0-9\])])\s*\(\s*from\s+(?P<name>{_NAME})\s*\)")
 
@@ -39,10 +52,24 @@ def read_special(line: Line, plain: str) -> list[Item] | None:
     if found := _TABLE.fullmatch(plain):
         padding = {"none": "valid", "same": "same"}.get(found["p"].lower()) or (int(found["p"]),) * 2
         k: Sizes = (int(found["k"]), int(found["k_w"]))
-        return [Said(line.number, line.text, "ConnectedConv2d", kernel=k, count=int(found["n"]), stride=(int(found["s"]),) * 2, padding=padding)]
+        return [
+            Said(
+                line.number,
+                line.text,
+                "ConnectedConv2d",
+                kernel=k,
+                count=int(found["n"]),
+                stride=(int(found["s"]),) * 2,
+                padding=padding,
+            )
+        ]
     if found := _PADS.fullmatch(plain):
         sides = tuple(int(side) for side in found["sides"].split(","))
-        return [Said(line.number, line.text, "ZeroPad2d", padding=sides * 2 if len(sides) == 1 else sides)] if len(sides) != 3 else None
+        return (
+            [Said(line.number, line.text, "ZeroPad2d", padding=sides * 2 if len(sides) == 1 else sides)]
+            if len(sides) != 3
+            else None
+        )
     return None
 
 

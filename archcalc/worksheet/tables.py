@@ -9,11 +9,29 @@ from archcalc.worksheet.page import Claim, Item, Line, Said, Start, Unread
 from archcalc.worksheet.terms import read_term, sizes_in
 
 _NAMES = frozenset(
-    "layer|layers|name|layer name|type|layer type|layer (type)|operation|op|block|stage|층|계층|레이어|이름|종류|유형|層|层|名称|类型|レイヤー|レイヤ".split("|")
+    "layer|layers|name|layer name|type|layer type|layer (type)|operation|op|block|stage|층|계층|레이어|이름|종류|유형|"
+    "層|层|名称|类型|レイヤー|レイヤ".split("|")
 )
 _EMPTY = frozenset(("", "-", "--", "n/a", "none", "x", "/", "없음", "·", "*"))
-_ARGUMENTS = {"kernel": "kernel", "count": "n", "stride": "stride", "padding": "padding", "groups": "groups", "dilation": "dilation"}
-_MORE = {"filters": "count", "filter": "kernel", "kernel": "kernel", "kernels": "count", "maps": "count", "channels": "count", "커널": "kernel", "필터": "kernel", "size/stride": ""}
+_ARGUMENTS = {
+    "kernel": "kernel",
+    "count": "n",
+    "stride": "stride",
+    "padding": "padding",
+    "groups": "groups",
+    "dilation": "dilation",
+}
+_MORE = {
+    "filters": "count",
+    "filter": "kernel",
+    "kernel": "kernel",
+    "kernels": "count",
+    "maps": "count",
+    "channels": "count",
+    "커널": "kernel",
+    "필터": "kernel",
+    "size/stride": "",
+}
 _TOTAL = re.compile(rf"(?:{words.TOTAL})\b.*", re.IGNORECASE)
 _INPUT = re.compile(r"(?:input|image|data|입력|입력층|入力|输入)(?:\s*(?:layer|image|층))?", re.IGNORECASE)
 
@@ -60,11 +78,14 @@ def _row(row: Line, columns: list[str], named: int) -> list[Item] | None:
     if len(cells) > len(columns):
         return None
     cells += [""] * (len(columns) - len(cells))
+    cells[named] = cells[named].rstrip(" :")
     name = cells[named]
     total = bool(_TOTAL.fullmatch(name))
     items: list[Item] = []
     if _INPUT.fullmatch(name):
-        shape = next((cell for cell, column in zip(cells, columns, strict=True) if column in ("output", "input") and sizes_in(cell)), None)
+        shape = next(
+            (cell for cell, column in zip(cells, columns, strict=True) if column in ("output", "input") and sizes_in(cell)), None
+        )
         items.append(Start(row.number, row.text, read_term(shape) if shape else None))
         skipped: tuple[str, ...] = ("output", "input")
     else:

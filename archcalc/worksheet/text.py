@@ -68,7 +68,9 @@ def lines(text: str | bytes) -> tuple[Line, ...]:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ArchcalcError("E241", f"the page is not UTF-8 text: byte {error.start:,} cannot be read", help="save it as UTF-8") from None
+            raise ArchcalcError(
+                "E241", f"the page is not UTF-8 text: byte {error.start:,} cannot be read", help="save it as UTF-8"
+            ) from None
     if len(text) > MOST_CHARACTERS:
         message = f"the page has {len(text):,} characters, and {MOST_CHARACTERS:,} is the most that is read"
         raise ArchcalcError("E241", message, help="split it into several pages")

@@ -2,54 +2,49 @@
 
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple
 
-from archcalc.errors import ArchcalcError
-from archcalc.formula import Derived
-from archcalc.formula import text as formula_text
 from archcalc.ops import Op
 from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written
 from archcalc.worksheet.checks import (
     Answer,
     Habits,
-    answer,
-    judge_arithmetic,
     judge_number,
     plain,
-    size_follows,
     verdict,
-    wrong_equality,
 )
-from archcalc.worksheet.compare import follows
-from archcalc.worksheet.hints import Window, size_hints
 from archcalc.worksheet.layers import Block, Network
 from archcalc.worksheet.matching import Known, Truths
-from archcalc.worksheet.operators import UNKNOWN, entering, fits, given, output_of, readings, shape_of, sizes_of
+from archcalc.worksheet.operators import UNKNOWN, entering, fits, output_of, readings, shape_of
+from archcalc.worksheet.outputs import Outputs
 from archcalc.worksheet.page import Claim, Finding, Term
-from archcalc.worksheet.slips import Case, axis_slips
-from archcalc.worksheet.totals import Part, judge_total
+from archcalc.worksheet.shapes import (
+    Own,
+    alone,
+    chosen,
+    crossed,
+    entering_flat,
+    layer_answer,
+    merged_shape,
+    of_layer,
+    unjudged,
+    whole,
+)
+from archcalc.worksheet.slips import Case
+from archcalc.worksheet.totals import Part, Sum, judge_total
 
-NOTHING_SAYS = "no layer line says what this comes from"
 
-
-class Own(NamedTuple):
-    """The writer's own shape, and the line of the error that it carries, if it does."""
-
-    shape: Shape | None
-    error: int | None = None
-
-
-class Walk:
+class Walk(Outputs):
     """Judges the claims of one network, block after block."""
 
     def __init__(self, network: Network, habits: Habits, truths: Truths | None = None):
-        self.network, self.habits, self.truths = network, habits, truths
-        self.findings: list[Finding] = []
+        super().__init__(habits)
+        self.network, self.truths = network, truths
         self.truth: Shape | None = None
         self.own = Own(None)
         self.before_pool: Shape | None = None
         self.parts: list[Part] = []
+        self.sums: dict[str, Sum] = {}
         self.made: dict[int, tuple[Shape | None, Own]] = {}
         self.began: tuple[Shape | None, Own] = (None, Own(None))
 
@@ -58,20 +53,28 @@ class Walk:
         self._start()
         self.began = (self.truth, self.own)
         self._of_input()
-        totals = sorted(self.network.totals, key=lambda total: total[1])
+        totals = self.network.totals[::-1]  # as they stand on the page, the next one last
         for index, block in enumerate(self.network.blocks):
             self._block(block)
-            while totals and totals[0][1] <= index + 1:
-                self._total(totals.pop(0)[0])
-        for claim, _ in totals:
+            while totals and totals[-1][1] <= index + 1:
+                self._total(totals.pop()[0])
+        for claim, _ in reversed(totals):
             self._total(claim)
         self.findings += [alone(claim) for claim in self.network.alone]
-        self.findings += [Finding(item.line, item.text, "unread", because="the page has no such layer") for item in self.network.unlinked]
+        self.findings += [
+            Finding(item.line, item.text, "unread", because="the page has no such layer") for item in self.network.unlinked
+        ]
         return self.findings
+
+    @property
+    def _is_listed(self) -> bool:
+        return self.network.start is not None and self.network.start.listing
 
     def _total(self, claim: Claim) -> None:
         unread = next((line for line, _ in self.network.unread if line < claim.line), None)
-        self.findings.append(judge_total(claim, self.parts, self.habits, self.truths, unread))
+        total = self.sums.setdefault(claim.quantity, Sum(claim.quantity, self.habits, self._is_listed))
+        total.extend(self.parts)
+        self.findings.append(judge_total(claim, total, self.habits, self.truths, unread))
 
     def _start(self) -> None:
         start = self.network.start
@@ -80,7 +83,9 @@ class Walk:
         if start is not None and start.term is not None and expected is not None:
             claim = Claim(start.line, start.text, "input", (start.term,))
             right = fits(start.term, expected)
-            self._add(claim, right, start.term, expected, because="" if right else f"the model's input is {_crossed(expected, start.term)}")
+            self._add(
+                claim, right, start.term, expected, because="" if right else f"the model's input is {crossed(expected, start.term)}"
+            )
             self.own = Own(expected if right else shape, None if right else start.line)
             self.truth = expected
         else:
@@ -96,10 +101,16 @@ class Walk:
                     self.findings.append(alone(claim))
                     continue
                 right = prod(self.truth)
-            shown = f"{'*'.join(map(str, (*self.truth[2:], self.truth[1])))} = {written(right)}" if right and self.truth else "an input has none"
+            shown = (
+                f"{'*'.join(map(str, (*self.truth[2:], self.truth[1])))} = {written(right)}"
+                if right and self.truth
+                else "an input has none"
+            )
             also = (4 * right,) if claim.terms[-1].unit else ()
             in_bytes = bool(claim.terms[-1].unit)
-            self.findings.append(judge_number(claim, Answer(right * (4 if in_bytes else 1), shown, also, in_bytes), (), None, self.habits))
+            self.findings.append(
+                judge_number(claim, Answer(right * (4 if in_bytes else 1), shown, also, in_bytes), (), None, self.habits)
+            )
 
     def _block(self, block: Block) -> None:
         said = block.said
@@ -119,7 +130,7 @@ class Walk:
             x, own = None, Own(None)
         x, own = self._inputs(block, x, own, known is not None)
         output = next((claim.terms[-1] for claim in block.claims if claim.quantity == "output" and claim.terms[-1].shape), None)
-        op = known.op if known is not None else _chosen(block, x, own, output)
+        op = known.op if known is not None else chosen(block, x, own, output)
         if op is None:
             self._unknown(block, output, x, own)
             return
@@ -159,10 +170,10 @@ class Walk:
             for sizes, true, own in zip(said.branches, trues, mine, strict=True):
                 term = Term("x".join(map(str, sizes)), None, None, "", sizes, "unknown")
                 if true is not None and not fits(term, true) and not (own is not None and fits(term, own)):
-                    self._add(claim, False, term, true, because=f"that branch makes {_crossed(true, term)}", layer=said.name)
+                    self._add(claim, False, term, true, because=f"that branch makes {crossed(true, term)}", layer=said.name)
         op = known.op if known is not None else next(readings(said, None, None), None)
-        y = known.y if known is not None else _merged_shape(op, trues)
-        after = Own(_merged_shape(op, mine), error)
+        y = known.y if known is not None else merged_shape(op, trues)
+        after = Own(merged_shape(op, mine), error)
         after = after if after.error is not None and after.shape is not None else Own(y or after.shape, error)
         if op is None or (y is None and after.shape is None):
             self._unknown(block, None, None, Own(None))
@@ -184,7 +195,7 @@ class Walk:
             term = claim.terms[-1]
             stated = shape_of(term, x)
             if stated is None:
-                self.findings.append(_unread(claim))
+                self.findings.append(unjudged(claim))
             elif x is None and own.shape is None:
                 x, own = stated, Own(stated)
             elif x is not None and (fits(term, x) or fits(term, entering_flat(x))):
@@ -193,13 +204,13 @@ class Walk:
             elif own.shape is not None and (fits(term, own.shape) or fits(term, entering_flat(own.shape))):
                 self._add(claim, True, term, x, carried=own.error)
             elif not known and self._starts_again(block, stated, x, own):
-                because = f"no layer on the page makes {_crossed(stated, term)} of {_crossed(x or stated, term)}"
+                because = f"no layer on the page makes {crossed(stated, term)} of {crossed(x or stated, term)}"
                 self.findings.append(verdict(claim, "unread", layer=block.said.name, found=plain(term), because=because))
                 x, own = stated, Own(stated)
             else:
                 told = x if x is not None else own.shape
                 assert told is not None
-                self._add(claim, False, term, told, because=f"the layer before makes {_crossed(told, term)}", layer=block.said.name)
+                self._add(claim, False, term, told, because=f"the layer before makes {crossed(told, term)}", layer=block.said.name)
                 own = Own(stated, claim.line)
         return x, own
 
@@ -210,7 +221,7 @@ class Walk:
             return False
 
         def makes(shape: Shape | None) -> bool:
-            op = _chosen(block, shape, Own(None), output)
+            op = chosen(block, shape, Own(None), output)
             y = output_of(op, shape) if op is not None else None
             return y is not None and fits(output, y)
 
@@ -224,7 +235,7 @@ class Walk:
         if stated is None:
             return own, x
         if x is None or (len(x) == 4 and x.c == UNKNOWN):
-            axes = x.axes if x is not None else (1, 1)
+            axes = x.axes if x is not None else (UNKNOWN, UNKNOWN)
             c = stated * (groups if said.x is None else 1)
             shape = Shape((1, c, *axes)) if type(op).__name__ != "Linear" else Shape((1, c))
             return Own(shape, own.error), shape
@@ -239,7 +250,9 @@ class Walk:
         because = f"the input has {seen:,} {'features' if type(op).__name__ == 'Linear' else 'channels'}, not {stated:,}"
         self.findings.append(verdict(claim, "wrong", layer=said.name, expected=seen // groups, found=stated, because=because))
         shape = own.shape or x
-        return Own(Shape((1, stated)) if type(op).__name__ == "Linear" else shape.with_axes(stated * groups, shape.axes), said.line), x
+        return Own(
+            Shape((1, stated)) if type(op).__name__ == "Linear" else shape.with_axes(stated * groups, shape.axes), said.line
+        ), x
 
     def _outputs(self, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own) -> Own:
         """Judge what the block says comes out, and return the writer's shape to go on with."""
@@ -249,87 +262,19 @@ class Walk:
                 after = self._output(claim, block, op, x, y, after)
         return after
 
-    def _output(self, claim: Claim, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own) -> Own:
-        *sizes, last = claim.terms
-        name = block.said.name
-        if claim.quantity == "flat" or last.shape is None or (len(last.shape) == 1 and y is not None and len(y) == 4 and sizes):
-            sizes, last = list(claim.terms), None  # type: ignore[assignment]
-        if claim.quantity == "flat":
-            return self._flat(claim, y, own)
-        if sizes:
-            own = self._sizes(claim, sizes if last is None else [*sizes], op, x, y, own, name)
-        if last is None:
-            return own
-        term = last
-        if y is None and own.shape is None:
-            self.findings.append(_unread(claim))
-            return Own(shape_of(term))
-        if y is not None and fits(term, y):
-            self._add(claim, True, term, y, layer=name)
-            return Own(y)
-        if own.shape is not None and fits(term, own.shape):
-            self._add(claim, True, term, y, carried=own.error, layer=name)
-            return own
-        told = y if y is not None else own.shape
-        assert told is not None
-        self._wrong_shape(claim, term, op, x, told, name)
-        return Own(shape_of(term, told), claim.line)
-
-    def _flat(self, claim: Claim, y: Shape | None, own: Own) -> Own:
-        final = claim.terms[-1]
-        if y is None or final.value is None or UNKNOWN in y:
-            self.findings.append(_unread(claim))
-            return own
-        because = f"{'*'.join(map(str, (*y[2:], y[1])))} = {written(prod(y))}"
-        mine = ((Answer(prod(own.shape), ""), own.error),) if own.shape is not None and own.error else ()
-        self.findings.append(judge_number(claim, Answer(prod(y), because), mine, None, self.habits))
-        return own
-
-    def _sizes(self, claim: Claim, terms: list[Term], op: Op, x: Shape | None, y: Shape | None, own: Own, name: str) -> Own:
-        """Judge the arithmetic of a size along one axis: ``(224-11)/4+1 = 55``."""
-        ceil = bool(getattr(op, "ceil_mode", False))
-        for before, after in zip(terms, terms[1:], strict=False):
-            if not size_follows(before, after, ceil):
-                finding = wrong_equality(claim, before, after)
-                self.findings.append(finding)
-                return _with_size(own, y, after, claim.line)
-        final = terms[-1]
-        if y is None or len(y) != 4 or final.value is None:
-            self.findings.append(judge_arithmetic(Claim(claim.line, claim.text, claim.quantity, tuple(terms))))
-            return own
-        said = {Fraction(size) for size in ((*y.axes, y.c) if op.merges else y.axes)}
-        value = final.value
-        if value in said or (final.figure is None and _rounds(final, said, ceil)):
-            self.findings.append(verdict(claim, "right", layer=name, expected=y.axes[0], found=plain(final)))
-            return own
-        if own.shape is not None and len(own.shape) == 4 and (value in own.shape.axes or _rounds(final, {Fraction(s) for s in own.shape.axes}, ceil)):
-            self.findings.append(verdict(claim, "right", layer=name, expected=y.axes[0], found=plain(final), carried_from=own.error))
-            return own
-        because = _size_arithmetic(op, x, y)
-        self.findings.append(verdict(claim, "wrong", layer=name, expected=y.axes[0], found=plain(final), because=because))
-        return _with_size(own, y, final, claim.line)
-
-    def _wrong_shape(self, claim: Claim, term: Term, op: Op, x: Shape | None, y: Shape, name: str) -> None:
-        slip = next(((key, told) for key, shape, told in axis_slips(op, x) if shape != y and fits(term, shape)), None) if x is not None else None
-        hints: tuple[str, ...] = ()
-        window = _window(op, x)
-        found = shape_of(term, y)
-        if window is not None and found is not None and len(found) == 4 and found.c in (y.c, UNKNOWN) and found[2] == found[3] != y[2]:
-            needed = size_hints(window, found[2])
-            hints = (f"{found[2]:,} needs {', or '.join(needed)}",) if needed else ()
-        self._add(claim, False, term, y, because=_shape_arithmetic(op, x, y, found, term), layer=name, hints=hints, slip=slip)
-
     def _counts(self, block: Block, op: Op, x: Shape | None, y: Shape | None, own: Own, after: Own) -> None:
         """Judge the numbers: parameters, MACs, memory, and what else a layer is said to have."""
         judged: dict[str, tuple[int | None, Claim]] = {}
         for claim in block.claims:
             if claim.quantity in ("input", "output", "flat"):
                 continue
-            truth = _answer(claim, op, x, y, self.habits)
+            truth = layer_answer(claim, op, x, y, self.habits)
+            if truth is not None and claim.quantity == "params" and self._is_listed and type(op).__name__.startswith("BatchNorm"):
+                truth = truth._replace(also=(2 * truth.right,))  # Keras prints the running statistics too
             mine = []
             for shape, y_own, line in ((own.shape, after.shape, own.error or after.error), (x, after.shape, after.error)):
                 if line is not None and shape is not None and y_own is not None:
-                    other = _answer(claim, op, shape, y_own, self.habits)
+                    other = layer_answer(claim, op, shape, y_own, self.habits)
                     if other is not None:
                         mine.append((other, line))
             if truth is None:
@@ -337,8 +282,8 @@ class Walk:
             else:
                 case = Case(op, x, y, truth.right, self.before_pool) if x is not None and y is not None else None
                 finding = judge_number(claim, truth, tuple(mine), case, self.habits)
-            self.findings.append(_named(finding, block.said.name))
-            judged[claim.quantity] = (_whole(claim.terms[-1]), claim)
+            self.findings.append(of_layer(finding, block.said.name))
+            judged[claim.quantity] = (whole(claim.terms[-1]), claim)
         if not block.shares:
             self.parts.append(Part(block.said.name or type(op).__name__, op, x, y, judged))
 
@@ -347,13 +292,19 @@ class Walk:
         for claim in block.claims:
             if claim.quantity == "input":
                 continue
-            self.findings.append(_named(alone(claim), block.said.name))
+            self.findings.append(of_layer(alone(claim), block.said.name))
         if block.said.op is None and not any(claim.quantity in ("params", "macs") for claim in block.claims) and output is None:
             return
         shape = shape_of(output) if output is not None else None
-        counted = {c.quantity: (_whole(c.terms[-1]), c) for c in block.claims}
+        counted = {c.quantity: (whole(c.terms[-1]), c) for c in block.claims}
         self.parts.append(Part(block.said.name or "a layer", None, None, None, counted))
-        if shape is not None and len(shape) == 4 and shape.c == UNKNOWN and own.shape is not None and block.said.op in ("MaxPool2d", "AvgPool2d"):
+        if (
+            shape is not None
+            and len(shape) == 4
+            and shape.c == UNKNOWN
+            and own.shape is not None
+            and block.said.op in ("MaxPool2d", "AvgPool2d")
+        ):
             shape = shape.with_axes(own.shape.c, shape.axes)
         self._leave(block, shape, Own(shape))
 
@@ -364,134 +315,3 @@ class Walk:
             self.before_pool = x
         elif name not in ("Flatten", "Dropout", "ReLU", "LocalResponseNorm", "BatchNorm2d"):
             self.before_pool = None
-
-    def _add(
-        self, claim: Claim, right: bool, term: Term, y: Shape | None, *, because: str = "", carried: int | None = None,
-        layer: str = "", hints: tuple[str, ...] = (), slip: tuple[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        expected = sizes_of(y, term) if y is not None else None
-        found = term.shape
-        self.findings.append(
-            verdict(
-                claim,
-                "right" if right else "wrong",
-                layer=layer,
-                expected=expected,
-                found=found,
-                because=because,
-                carried_from=carried,
-                hints=hints,
-                slip=slip[0] if slip else None,
-                remark=slip[1] if slip else "",
-            )
-        )
-
-
-def _merged_shape(op: Op | None, shapes: list[Shape | None]) -> Shape | None:
-    """Return what the merge makes of its branches, None where one is not known or they do not fit."""
-    whole = tuple(shape for shape in shapes if shape is not None)
-    if op is None or len(whole) < len(shapes) or not whole or any(UNKNOWN in shape for shape in whole):
-        return None
-    try:
-        return op.output(whole)  # type: ignore[arg-type]
-    except ArchcalcError:
-        return None
-
-
-def alone(claim: Claim) -> Finding:
-    """Judge a claim that no layer stands behind: its equals signs, or nothing."""
-    if len(claim.terms) > 1:
-        return judge_arithmetic(claim)
-    return _unread(claim)
-
-
-def _unread(claim: Claim) -> Finding:
-    return verdict(claim, "unread", found=plain(claim.terms[-1]), because=NOTHING_SAYS)
-
-
-def _named(finding: Finding, name: str) -> Finding:
-    from msgspec.structs import replace
-
-    return replace(finding, layer=name) if name and not finding.layer else finding
-
-
-def entering_flat(x: Shape) -> Shape:
-    """Return the shape flattened."""
-    return Shape((1, prod(x))) if len(x) > 2 else x
-
-
-def _chosen(block: Block, x: Shape | None, own: Own, output: Term | None) -> Op | None:
-    """Return the reading of the block's line that its output follows from, the likeliest one if it follows from none."""
-    first: Op | None = None
-    for op in readings(block.said, x or own.shape, output):
-        first = first or op
-        if output is None or (x is None and own.shape is None):
-            break
-        made = [y for y in (output_of(op, x), output_of(op, own.shape)) if y is not None]
-        if any(fits(output, y) for y in made):
-            return op
-    return first
-
-
-def _answer(claim: Claim, op: Op, x: Shape | None, y: Shape | None, habits: Habits) -> Answer | None:
-    needs_output = claim.quantity not in ("params", "weights")
-    if x is None or (y is None and needs_output) or (x.c == UNKNOWN) or (y is not None and y.c == UNKNOWN):
-        return None
-    return answer(claim.quantity, op, x, y if y is not None else x, habits, claim.terms[-1].unit)
-
-
-def _with_size(own: Own, y: Shape | None, term: Term, line: int) -> Own:
-    """Return the writer's shape with the size that was written."""
-    base = y if y is not None else own.shape
-    if base is None or len(base) != 4 or term.value is None or term.value.denominator != 1:
-        return own
-    return Own(base.with_axes(base.c, (int(term.value),) * 2), line)
-
-
-def _rounds(term: Term, sizes: set[Fraction], ceil: bool) -> bool:
-    probes = [Term(str(size), size) for size in sizes]
-    return any(size_follows(term, probe, ceil) for probe in probes)
-
-
-def _window(op: Op, x: Shape | None) -> Window | None:
-    padding, kernel = getattr(op, "padding", None), getattr(op, "kernel_size", None)
-    if x is None or len(x) != 4 or not kernel or not isinstance(padding, tuple) or len(padding) != 2 or len(kernel) != 2:
-        return None
-    stride = getattr(op, "stride", None) or kernel
-    return Window(x[2], kernel[0], stride[0], 2 * padding[0])
-
-
-def _size_arithmetic(op: Op, x: Shape | None, y: Shape) -> str:
-    """Return the arithmetic of the first axis: ``floor((27 + 2*2 - 5)/1) + 1 = 27``."""
-    traced: object = y[2] if len(y) > 2 else y[1]
-    if x is not None:
-        try:
-            z = op.output(entering(op, given(x)))
-            traced = z[2] if len(z) > 2 else z[1]
-        except ArchcalcError:
-            pass
-    result = written(y[2] if len(y) > 2 else y[1])
-    if isinstance(traced, Derived):
-        return f"{formula_text(traced.formula, traced.values)} = {result}"
-    return result
-
-
-def _shape_arithmetic(op: Op, x: Shape | None, y: Shape, found: Shape | None, term: Term) -> str:
-    """Return what is right of a shape, by the part that is wrong."""
-    told = _crossed(y, term)
-    if found is None or len(found) != len(y) or len(y) != 4:
-        return f"{type(op).__name__} makes {told}"
-    if found.axes == y.axes:
-        return f"{y.c:,} channels: {told}"
-    return f"{_size_arithmetic(op, x, y)}: {told}"
-
-
-def _crossed(y: Shape, term: Term) -> str:
-    return "x".join(str(size) for size in sizes_of(y, term))
-
-
-def _whole(term: Term) -> int | None:
-    return int(term.value) if term.value is not None and term.value.denominator == 1 and not term.unit else None
-
-
-__all__ = ["Own", "Walk", "alone", "follows"]

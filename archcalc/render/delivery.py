@@ -1,0 +1,75 @@
+"""Where a result is put: into a file, whole or not at all, or onto standard output."""
+
+import errno
+import os
+import stat
+import sys
+
+from archcalc.errors import UsageError
+
+STDOUT = "-"  # a file name that stands for standard output
+
+
+def goes_to_stdout(file: str | None) -> bool:
+    """Whether this file, or none, means standard output."""
+    return file is None or file == STDOUT
+
+
+def deliver(text: str, file: str | None = None) -> None:
+    """Put a text into a file, or onto standard output. Raises UsageError if that cannot be written."""
+    try:
+        if file is None or goes_to_stdout(file):
+            _print(text)
+        else:
+            _replace(file, text.encode("utf-8", "backslashreplace"))
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        where = "to standard output" if goes_to_stdout(file) else file
+        raise UsageError("E222", f"cannot write {where}: {error.strerror or error}", help="nothing was changed") from None
+
+
+def _print(text: str) -> None:
+    """Write to standard output: a terminal gets what it can show, a pipe UTF-8 whatever the locale says."""
+    if sys.stdout is None:  # closed before we started: `>&-`
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    if sys.stdout.isatty():
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    else:
+        sys.stdout.flush()
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:  # unbuffered, a write may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
+    sys.stdout.flush()
+
+
+def _replace(file: str, content: bytes) -> None:
+    """Write a file beside the old one, then put it in its place with the old one's permissions.
+
+    What is no plain file (a device, a pipe) is written directly.
+    """
+    path = os.path.realpath(file)
+    try:
+        old = os.stat(path).st_mode
+    except FileNotFoundError:
+        old = None
+    if old is not None and not stat.S_ISREG(old):
+        with open(path, "wb") as stream:
+            stream.write(content)
+        return
+    if old is not None and not os.access(path, os.W_OK):  # a folder lets its files be replaced, whatever they say themselves
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # A name of its own: the file's may be as long as names can be.
+    beside = os.path.join(os.path.dirname(path), f".archcalc-{os.getpid()}.part")
+    mode = 0o666 if old is None else stat.S_IMODE(old)
+    try:
+        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
+            stream.write(content)
+        if old is not None:
+            os.chmod(beside, mode)  # the umask has narrowed it
+        os.replace(beside, path)
+    except OSError:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
