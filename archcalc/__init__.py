@@ -25,6 +25,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Return the names that are meant for use, imported or not yet."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for, so that ``archcalc --help`` imports next to nothing."""
     if name not in _HOMES:

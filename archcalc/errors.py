@@ -99,6 +99,7 @@ CODES: dict[str, str] = {
     "E229": "no such schema",
     "E230": "a figure that cannot be read",
     "E231": "a quantity that has no total",
+    "E232": "an option that could change nothing here",
     "E240": "a claim's arithmetic that cannot be read",
     "E241": "a page that cannot be read",
     "E242": "the head of a page that cannot be read",
@@ -106,6 +107,7 @@ CODES: dict[str, str] = {
 }
 
 MOST_COMPARED = 1_000  # names that a misspelt one is held against
+CLOSE, VERY_CLOSE = 0.6, 0.8  # of two names' letters, the share that they have in common
 
 
 class Place(NamedTuple):
@@ -143,8 +145,9 @@ class ArchcalcError(Exception):
         self.place = place
 
     def __str__(self) -> str:
-        where = f" (layer {self.layer})" if self.layer else ""
-        return f"{self.code}: {self.message}{where}"
+        where = f"{one_line(self.place.file)}:{self.place.line}:{self.place.column}: " if self.place else ""
+        layer = f" (layer {one_line(self.layer)})" if self.layer else ""
+        return f"{where}{self.code}: {self.message}{layer}" + (f"; {self.help}" if self.help else "")
 
 
 class SpecError(ArchcalcError):
@@ -186,8 +189,12 @@ def nearest(word: str, known: "list[str] | tuple[str, ...] | set[str]", synonyms
     # Of very many names, those of about the same length are looked at.
     near = sorted(known, key=lambda name: (abs(len(name) - len(word)), name))[:MOST_COMPARED]
     by_lower = {name.lower(): name for name in sorted(near)}
-    found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=CLOSE)
+    if not found:
+        return None
+    # Few slips are in the first letter: mobilenet is not meant to be lenet5, nor net zfnet.
+    slip = found[0][0] == word[:1].lower() or difflib.SequenceMatcher(None, word.lower(), found[0]).ratio() >= VERY_CLOSE
+    return by_lower[found[0]] if slip else None
 
 
 def did_you_mean(word: str, known: "list[str] | tuple[str, ...] | set[str]", synonyms: dict[str, str] | None = None) -> str | None:

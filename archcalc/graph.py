@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from archcalc.errors import ArchcalcError, ShapeError, UsageError, did_you_mean
+from archcalc.errors import ArchcalcError, ShapeError, UsageError, did_you_mean, one_line
 from archcalc.ops import Input, Op
+from archcalc.ops.base import shown
 from archcalc.shape import Shape
 
 MOST_NODES = 100_000
@@ -56,6 +57,7 @@ class Graph(msgspec.Struct, frozen=True):
 
     def find(self, name: str) -> Node:
         """Return the node of this name, or the only one whose path ends in it. Raises UsageError otherwise."""
+        name = str(name)
         exact = [node for node in self.nodes if node.name == name]
         found = exact or [node for node in self.nodes if node.name.endswith("." + name)]
         if len(found) == 1:
@@ -68,6 +70,10 @@ class Graph(msgspec.Struct, frozen=True):
             "E210", f"{self.name} has no layer {name}", help=did_you_mean(name, names) or f"see archcalc summary {self.name}"
         )
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{one_line(node.name)} {node.output}" for node in self.inputs)
+        return f"<Graph {one_line(self.name)}: {sum(1 for _ in self.layers):,} layers; {inputs}>"
+
     def _repr_html_(self) -> str:
         from archcalc.render.html import graph_html  # notebooks ask the object itself for its picture
 
@@ -77,6 +83,18 @@ class Graph(msgspec.Struct, frozen=True):
 def operand(op: Op, shapes: list[Shape]) -> Shape:
     """Return the shapes as the operator's methods take them."""
     return tuple(shapes) if op.merges else shapes[0]  # type: ignore[return-value]
+
+
+def _difference(op: Op, x: Shape, other: Op, theirs: Shape) -> str | None:
+    """Return what keeps an operator from using another one's parameters, None if nothing does."""
+    if type(op) is not type(other):
+        return f"that is {type(other).__name__}, this {type(op).__name__}"
+    if not op.shares_with(other):
+        named = ((name, getattr(other, name), getattr(op, name)) for name in op.__struct_fields__ if name not in op.geometry)
+        return "; ".join(f"its {name} is {shown(there)}, here {shown(here)}" for name, there, here in named if there != here)
+    if op.params(x) != other.params(theirs):
+        return f"its input is {theirs}, here {x}"
+    return None
 
 
 def bounded(shape: Shape) -> Shape:
@@ -123,7 +141,7 @@ class Builder:
             if output is None:
                 output = self._shapes[key] = bounded(op.output(x))  # type: ignore[arg-type]
             if shares is not None:
-                shares = self._shared(op, x, shares)  # type: ignore[arg-type]
+                shares, frozen = self._shared(op, x, shares, frozen)  # type: ignore[arg-type]
         except ArchcalcError as error:
             error.layer = name
             raise
@@ -138,19 +156,26 @@ class Builder:
         self.nodes.append(node)
         return index
 
-    def _shared(self, op: Op, x: Shape, index: int) -> int:
-        """Return the node that holds the parameters, once it is sure that they fit."""
+    def _shared(self, op: Op, x: Shape, index: int, frozen: bool) -> tuple[int | None, bool]:
+        """Return the node that holds the parameters, once it is sure that they fit, and whether they are frozen.
+
+        There is none where neither has any: a pool in a shared block may differ from the one in its twin.
+        """
+        index = index if (first := self.nodes[index].shares) is None else first
         holder = self.nodes[index]
-        if holder.shares is not None:
-            return self._shared(op, x, holder.shares)
+        if not holder.inputs:
+            raise UsageError("E214", f"{holder.name} is an input, without parameters to share", help="share an earlier step")
         theirs = operand(holder.op, [self.nodes[i].output for i in holder.inputs])
-        if not op.shares_with(holder.op) or op.params(x) != holder.op.params(theirs):
-            raise UsageError(
-                "E214",
-                f"{type(op).__name__} on {x} cannot use the parameters of {holder.name}, a {type(holder.op).__name__} on {theirs}",
-                help="both need the same operator, arguments and input channels",
-            )
-        return index
+        if not any((op.params(x), op.buffers(x), holder.op.params(theirs), holder.op.buffers(theirs))):
+            return None, frozen
+        difference = _difference(op, x, holder.op, theirs)
+        if difference is not None:
+            message = f"{type(op).__name__} cannot use the parameters of {holder.name}: {difference}"
+            raise UsageError("E214", message, help="both need the same operator, arguments and input channels")
+        if frozen and not holder.frozen:
+            message = f"the parameters of {holder.name} are trained, and cannot be frozen for one of the steps that use them"
+            raise UsageError("E214", message, help=f"write frozen: true at {holder.name}")
+        return index, holder.frozen
 
     def graph(self, name: str, outputs: Mapping[str, int], title: str = "", source: str = "", file: str = "") -> Graph:
         """Return the finished graph."""

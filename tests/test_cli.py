@@ -62,7 +62,7 @@ REFUSED = [  # arguments, what stands in the error, the way out
     (("sumary", "alexnet"), "error[E221]: there is no command sumary", "did you mean summary?"),
     (("resnet50",), "error[E221]: there is no command resnet50", "archcalc summary resnet50"),
     (("net.yaml",), "error[E221]: there is no command net.yaml", "archcalc summary net.yaml"),
-    (("summary",), "error[E220]: missing argument 'MODEL'", "see archcalc summary --help"),
+    (("summary",), "error[E220]: archcalc summary needs MODEL", "see archcalc summary --help"),
     (("summary", "alexnet", "--formt", "json"), "error[E220]: archcalc summary has no option --formt", "did you mean --format?"),
     (("summary", "alexnet", "--format", "xml"), "error[E220]: invalid value for '--format': 'xml' is not one of", "see archcalc"),
     (("summary", "alexnet", "--batch", "0"), "error[E220]: invalid value for '--batch': a whole number from 1", "see archcalc"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from archcalc.errors import SpecError
 from archcalc.spec import expressions
 from archcalc.spec.expressions import LONGEST_TEXT, ExpressionError, compile_expression, template
-from archcalc.spec.whitelist import DEEPEST_NESTING, LARGEST_NUMBER, LONGEST_LIST, MOST_NODES
+from archcalc.spec.whitelist import DEEPEST_NESTING, LARGEST_NUMBER, LONGEST_LIST, MOST_PARTS
 
 NAMES: dict[str, object] = {
     "width": 64, "growth_rate": 32, "theta": 0.5, "in_channels": 257, "i": 2, "s": 1, "depths": [3, 4, 6, 3], "aux": True,
@@ -120,8 +120,8 @@ def test_what_is_refused_says_where_and_why(text: str, code: str, underlined: st
         ("(" * 150 + "1" + ")" * 150, True),  # parentheses alone nest nothing
         ("(" * 240 + "1" + ")" * 240, False),
         ("[" * 240 + "]" * 240, False),
-        ("[" + "0," * (MOST_NODES - 1) + "]", True),
-        ("[" + "0," * MOST_NODES + "]", False),
+        ("[" + "0," * (MOST_PARTS - 1) + "]", True),
+        ("[" + "0," * MOST_PARTS + "]", False),
     ],
 )
 def test_a_text_ends_where_the_language_says(text: str, fits: bool) -> None:

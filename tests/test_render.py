@@ -178,7 +178,7 @@ def test_the_least_important_columns_go_first() -> None:
 
 @given(st.text(alphabet="ab .한\u0301", max_size=60), st.integers(2, 30))
 def test_folded_text_is_the_text(text: str, width: int) -> None:
-    lines = fold(text, width, cell_len)
+    lines = fold(text, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archcalc.analysis import analyse
 from archcalc.errors import ArchcalcError
 from archcalc.spec import load
 from archcalc.worksheet import Finding, judge, read
@@ -137,6 +138,16 @@ def test_a_page_is_held_against_its_model() -> None:
     assert judge(read("conv2: 307,456 parameters"), load("alexnet_two_towers")).counts["right"] == 1
 
 
+@pytest.mark.parametrize("model", ["alexnet_two_towers", "lenet5", "resnet18"])
+def test_totals_are_the_models_own(model: str) -> None:
+    totals = analyse(load(model)).totals
+    claims = [f"total {name} = {getattr(totals, name.lower()):,}" for name in ("params", "MACs", "connections")]
+    text = "\n".join(["---", f"model: {model}", "---", *claims])
+    assert judge(read(text)).counts == {"right": 3, "wrong": 0, "unread": 0}
+    wrong = text.replace(f"{totals.connections:,}", f"{totals.connections + 1:,}")
+    assert [finding.expected for finding in judge(read(wrong)).wrong] == [totals.connections]
+
+
 def test_a_page_cannot_make_archcalc_read_files(tmp_path: Path) -> None:
     with pytest.raises(ArchcalcError, match="E243"):
         judge(read(f"---\nmodel: {tmp_path}/secret.yaml\n---\n"))
@@ -167,7 +178,8 @@ def test_a_listing_is_never_run() -> None:
 # --- hostile ------------------------------------------------------------------------------------------------------------------
 
 WORDS = (
-    "55 x 55 x 96|parameter =|= |->|(|)|[|]|9|0|1e99|^9|/0|Convolution: 3x3, n=0|fc1 4096|Pooling: 0x0|Conv1|input:|output:|total|MACs|"
+    "55 x 55 x 96|parameter =|= |->|(|)|[|]|9|0|1e99|^9|/0|Convolution: 3x3, n=0|fc1 4096|Pooling: 0x0|Conv1|input:|output:|total|"
+    "MACs|"
     "MB|×|²|groups=3|nn.Sequential(|model.add(Conv2D(|)))|---|\n|\n|\n|```|model: alexnet|from conv1|Add: 5 x 5 x 5 + 5 x 5 x 5|≈|"
     "파라미터 =|L(L+1)/2 = 6|2147483647x2147483647x2147483647|\\frac{1}{2}|\0|\x1b[31m"
 )

@@ -1,8 +1,9 @@
 """The walk over a graph that asks every operator for its numbers."""
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc.analysis.receptive import Fields, receptive_fields
+from archcalc.analysis.receptive import Field, Fields, receptive_fields
 from archcalc.analysis.report import Axes, Layer, Report, sums
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.graph import Graph, Node, operand
@@ -12,7 +13,7 @@ from archcalc.shape import Shape
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    PerAxis = tuple[Fraction | int, ...] | None
+    Seen = tuple[tuple[int, ...] | None, tuple[Fraction | int, ...] | None, tuple[int, ...] | None, bool]
 
 DTYPE_BYTES: dict[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
 RULES = ("cuda", "cpu")
@@ -36,25 +37,27 @@ def analyse(graph: Graph, *, dtype: str = "float32", rules: str = "cuda") -> Rep
     ``dtype`` is that of the activations; ``rules`` says whose backward pass keeps tensors, ``cuda`` or ``cpu`` (dropout differs).
     Raises UsageError for a dtype or rules that are not known.
     """
+    if not isinstance(graph, Graph):
+        raise TypeError(f"analyse takes a Graph, not {type(graph).__name__}: archcalc.analyse(archcalc.load('resnet18'))")
     if dtype not in DTYPE_BYTES:
         raise UsageError("E206", f"there is no dtype {dtype}", help=did_you_mean(dtype, list(DTYPE_BYTES)))
     if rules not in RULES:
         raise UsageError("E208", f"there are no rules {rules}", help=" or ".join(RULES))
+    nodes, item_bytes = graph.nodes, DTYPE_BYTES[dtype]
     costs: dict[tuple[Op, object], Cost] = {}  # repeated blocks ask the same question again and again
-    storages = Storages(graph, DTYPE_BYTES[dtype])
-    fields = receptive_fields(graph)
+    storages = Storages(graph, item_bytes)
+    seen = _seen(graph, receptive_fields(graph))
     layers = []
-    for index, node in enumerate(graph.nodes):
+    for index, node in enumerate(nodes):
         if not node.inputs:
             continue
-        shapes = tuple([graph.nodes[i].output for i in node.inputs])
-        x = operand(node.op, list(shapes))
-        key = (node.op, x)
+        shapes = tuple([nodes[i].output for i in node.inputs])
+        key = (node.op, shapes)
         cost = costs.get(key)
         if cost is None:
-            cost = costs[key] = _ask(node.op, x, node.output, rules)
+            cost = costs[key] = _ask(node.op, operand(node.op, list(shapes)), node.output, rules)
         saved = storages.keep(index, node, cost)
-        layers.append(_layer(graph, node, shapes, cost, DTYPE_BYTES[dtype], saved, fields[index]))
+        layers.append(_layer(graph, node, shapes, cost, item_bytes, saved, seen[index]))
     rows = tuple(layers)
     inputs: dict[str, Axes] = {node.name: node.output for node in graph.inputs}
     return Report(graph.name, graph.title, inputs, dtype, rows, sums(rows))
@@ -72,7 +75,7 @@ def _ask(op: Op, x: Shape, y: Shape, rules: str) -> Cost:
     )
 
 
-def _layer(graph: Graph, node: Node, shapes: tuple[Shape, ...], cost: Cost, item_bytes: int, saved: int, fields: Fields) -> Layer:
+def _layer(graph: Graph, node: Node, shapes: tuple[Shape, ...], cost: Cost, item_bytes: int, saved: int, seen: "Seen") -> Layer:
     params = cost.params if node.shares is None else 0  # shared parameters count where they are held
     nodes = graph.nodes
     return Layer(
@@ -89,21 +92,41 @@ def _layer(graph: Graph, node: Node, shapes: tuple[Shape, ...], cost: Cost, item
         cost.elementwise,
         node.output.elements * item_bytes,
         saved,
-        *_seen(fields),
+        *seen,
         cost.neurons,
         cost.connections,
         None if node.shares is None else nodes[node.shares].name,
     )
 
 
-def _seen(fields: Fields) -> "tuple[PerAxis, PerAxis, PerAxis, bool]":
-    """Return receptive field, jump and padding along each axis, and whether the paths agree."""
-    if not fields:
-        return None, None, None, True
-    jumps = [field.jump for field in fields]
-    jump = None if None in jumps else tuple([jump for jump in jumps if jump is not None])
-    aligned = all(field.aligned for field in fields)
-    return tuple([field.receptive_field for field in fields]), jump, tuple([field.padding for field in fields]), aligned
+def _seen(graph: Graph, found: list[Fields]) -> "list[Seen]":
+    """Return, for each node, receptive field, jump and padding along each axis, and whether the paths agree.
+
+    Where nothing is known of what was an image, they cannot be said to.
+    """
+    unknown: set[int] = set()
+    known: dict[int, Seen] = {}  # most layers hand the fields on as they are
+    seen: list[Seen] = []
+    for index, (node, fields) in enumerate(zip(graph.nodes, found, strict=True)):
+        if not fields:
+            if any(found[i] or i in unknown for i in node.inputs):
+                unknown.add(index)
+            seen.append((None, None, None, index not in unknown))
+            continue
+        here = known.get(id(fields))
+        if here is None:
+            here = known[id(fields)] = _along(fields)
+        seen.append(here)
+    return seen
+
+
+def _along(fields: Fields) -> "Seen":
+    axes: tuple[Field, ...] = fields[:1] if all(field is fields[0] for field in fields) else fields  # a square map
+    repeat = len(fields) // len(axes)
+    jumps = [field.jump for field in axes]
+    jump = None if None in jumps else tuple([jump for jump in jumps if jump is not None]) * repeat
+    receptive_field, padding = tuple([field.receptive_field for field in axes]), tuple([field.padding for field in axes])
+    return receptive_field * repeat, jump, padding * repeat, all(field.aligned for field in axes)
 
 
 class Storages:
@@ -123,25 +146,41 @@ class Storages:
 
     def keep(self, index: int, node: Node, cost: Cost) -> int:
         """Return the bytes that this node is the first to keep."""
-        return sum([tensor.elements * (tensor.item_bytes or self.item_bytes) for tensor in self.first_kept(index, node, cost)])
+        return sum([tensor.elements * tensor.width(self.item_bytes) for tensor in self.first_kept(index, node, cost)])
 
     def first_kept(self, index: int, node: Node, cost: Cost) -> list[Kept]:
         """Return the tensors that this node is the first to keep; nodes must be asked for in their order."""
-        learning = [self.learning[i] for i in node.inputs]
         holder = node if node.shares is None else self.nodes[node.shares]
-        self.learning[index] = any(learning) or (cost.params > 0 and not holder.frozen)
+        trained = cost.params > 0 and not holder.frozen
+        learning = [*[self.learning[i] for i in node.inputs], trained]  # whose derivative is wanted, as Kept.wanted_by counts them
+        self.learning[index] = True in learning
         if not self.learning[index]:
             return []
         first = []
         for tensor in cost.kept:
-            what, _, number = tensor.what.partition(" ")
-            if what == "output" or (what == "input" and (not number or number.isdigit())):
-                position = int(number or 0)
-                if node.op.merges and what == "input" and not any(learning[:position] + learning[position + 1 :]):
-                    continue  # a factor is kept for the derivative of the others
-                owner = self.storage[index if what == "output" else node.inputs[position]]
+            if tensor.wanted_by is not None and not any(learning[i] for i in tensor.wanted_by):
+                continue
+            place = owned(tensor.what)
+            if place is not None:
+                owner = self.storage[index if place == OUTPUT else node.inputs[place]]
                 if owner in self.keeper:
                     continue
                 self.keeper[owner] = index
             first.append(tensor)
         return first
+
+
+OUTPUT = -1
+
+
+@cache
+def owned(what: str) -> int | None:
+    """Return whose storage a kept tensor is: that of an input, by position, or OUTPUT's; None where it is nobody else's.
+
+    >>> owned("input"), owned("input 2"), owned("output"), owned("padded input")
+    (0, 2, -1, None)
+    """
+    kind, _, number = what.partition(" ")
+    if kind == "output":
+        return OUTPUT
+    return int(number or 0) if kind == "input" and (not number or number.isdigit()) else None

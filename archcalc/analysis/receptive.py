@@ -3,21 +3,26 @@
 The rules are those of Araujo, Norris and Sim 2019 ("Computing Receptive Fields of Convolutional Neural Networks",
 doi 10.23915/distill.00021), carried forward instead of back: along one axis the first output sees the input's pixels from ``start``
 to ``end``, and its neighbours see the same, moved by ``jump``. Where paths of different jumps meet, each stays a view of its own.
+Behind an upsampling outputs stand between pixels and do not all see equally many; but what they see comes round, so it is looked up
+for each output of one period (``Uneven``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from math import gcd, inf, lcm
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc.formula import formula, ratio
+from archcalc.formula import formula, is_traced, ratio
 from archcalc.graph import Graph
-from archcalc.ops import Op
-from archcalc.ops.base import WHOLE, Window
+from archcalc.ops import Op, Phases, Window
+from archcalc.ops.base import MOST_PHASES, WHOLE
+from archcalc.ops.base import View as Windows
 from archcalc.shape import Shape
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-MOST_VIEWS = 8  # paths of different jumps that are followed; past that nothing is claimed
+MOST_VIEWS = 8  # paths of different jumps that are followed; past that, or a period of MOST_PHASES, nothing is claimed
 
 
 @formula
@@ -51,12 +56,6 @@ def whole_field(r: int, i: int, j: int) -> int:
 
 
 @formula
-def whole_jump(j: int, i: int) -> int:
-    """A map seen as a whole: another would begin behind it."""
-    return j * i
-
-
-@formula
 def seen_inside(r: int, a: int) -> int:
     """The field without the part before the edge."""
     return r - a
@@ -68,25 +67,41 @@ def joined_field(a: int, z: int) -> int:
     return a + z
 
 
+Edges = tuple[float, ...]  # pixels, or infinity
+
+
 class View(NamedTuple):
     """What is seen over the paths of one jump: ``field`` pixels by output 0, moved by ``jump`` from one output to the next.
 
-    ``padding`` of the first output's pixels lie before the input's edge. Jump 0 is that of a gate: all outputs see the same.
+    ``padding`` of the first output's pixels lie before the input's edge. With jump 0 all outputs see the same, or there is but one.
     """
 
-    field: "int | Fraction"
-    padding: "int | Fraction"
+    field: int
+    padding: int
     jump: "int | Fraction"
 
     @property
-    def start(self) -> "int | Fraction":
+    def starts(self) -> tuple[int, ...]:
         """The first pixel that output 0 sees."""
-        return -self.padding
+        return (-self.padding,)
 
     @property
-    def end(self) -> "int | Fraction":
+    def ends(self) -> tuple[int, ...]:
         """The last pixel that output 0 sees."""
-        return self.field - self.padding - 1
+        return (self.field - self.padding - 1,)
+
+
+class Uneven(NamedTuple):
+    """The same where outputs differ: output o of the first period sees the pixels from ``starts[o]`` to ``ends[o]``.
+
+    An output that sees nothing starts at infinity. ``field`` is the largest, and ``jump`` the mean over a period.
+    """
+
+    field: int
+    padding: int
+    jump: "int | Fraction"
+    starts: Edges
+    ends: Edges
 
 
 class Field(NamedTuple):
@@ -95,123 +110,242 @@ class Field(NamedTuple):
     ``aligned`` is False where the paths to this layer disagree: in their jumps, or in the pixel that they centre on.
     """
 
-    views: tuple[View, ...]
+    views: tuple[View | Uneven, ...]
     size: int
     aligned: bool = True
 
     @property
     def jump(self) -> "int | Fraction | None":
-        """Pixels of the input between two neighbouring outputs; None where paths of different jumps met."""
+        """Pixels of the input between two neighbouring outputs; None where paths of different jumps met, or there is but one."""
         moving = [view.jump for view in self.views if view.jump]
-        return moving[0] if len(moving) == 1 else None if moving else 0
+        if not moving:
+            return 0 if self.size > 1 else None
+        return moving[0] if len(moving) == 1 else None
 
     @property
-    def receptive_field(self) -> "int | Fraction":
+    def receptive_field(self) -> int:
         """Pixels of the input that one output sees, at most."""
         if len(self.views) == 1:
-            return self.views[0].field
-        # What is seen in all is widest at one of the ends: it is the largest of some straight lines less the least of some others.
-        spans = (_spanned(self.views, position) for position in (0, self.size - 1))
-        return max(end - start + 1 for start, end in spans)
+            return int(self.views[0].field)
+        return int(max([end - start + 1 for start, end in _spans(self)]))
 
     @property
-    def padding(self) -> "int | Fraction":
+    def padding(self) -> int:
         """Pixels by which the first output's field hangs over the edge of the input."""
-        return max(view.padding for view in self.views)
+        return int(max([view.padding for view in self.views]))
 
 
 Fields = tuple[Field, ...]
+_ALIGNED = attrgetter("aligned")
 
 
 def receptive_fields(graph: Graph) -> list[Fields]:
     """Return, for each node, the field along each spatial axis of the network's input; () where it has none, or none is known."""
     found: list[Fields] = []
-    for node in graph.nodes:
-        if not node.inputs:
-            found.append(tuple([Field((View(1, 0, 1),), size) for size in node.output.axes]))
+    windows: dict[tuple[Op, Shape], Windows] = {}  # repeated blocks ask the same question again and again
+    nodes = graph.nodes
+    for node in nodes:
+        inputs = node.inputs
+        if len(inputs) > 1:
+            found.append(_met([found[i] for i in inputs]))
+        elif inputs:
+            x = nodes[inputs[0]].output
+            key = (node.op, x)
+            if key not in windows:
+                windows[key] = None if node.op.merges else node.op.window(x)
+            found.append(_behind(windows[key], node.output, found[inputs[0]]))
         else:
-            found.append(fields_behind(node.op, graph.x(node), node.output, [found[i] for i in node.inputs]))
+            pixels = {size: Field((View(1, 0, 1),), size) for size in node.output.axes}
+            found.append(tuple([pixels[size] for size in node.output.axes]))
     return found
 
 
 def fields_behind(op: Op, x: Shape, y: Shape, incoming: list[Fields]) -> Fields:
     """Return the fields behind one operator from those of its inputs."""
-    if len(incoming) > 1:
-        return _met(incoming)
-    fields = incoming[0]
-    view = None if op.merges else op.window(x)
+    return _met(incoming) if len(incoming) > 1 else _behind(None if op.merges else op.window(x), y, incoming[0])
+
+
+def _behind(windows: Windows, y: Shape, fields: Fields) -> Fields:
     sizes = y.axes
-    if view is None:
+    if windows is None:
         # A flattened tensor keeps the fields of its positions: the layer after it sees all of them.
-        return (
-            fields if len(sizes) != len(fields) else tuple(_sized(field, size) for field, size in zip(fields, sizes, strict=True))
-        )
-    if view == WHOLE:
-        return tuple(_whole(field) for field in fields)
-    if len(view) != len(fields) or len(sizes) != len(fields):
+        if len(sizes) != len(fields) or sizes == tuple([field.size for field in fields]):
+            return fields
+        return tuple([field._replace(size=size) for field, size in zip(fields, sizes, strict=True)])
+    if windows == WHOLE:
+        return tuple([_whole(field) for field in fields])
+    if len(windows) != len(fields) or len(sizes) != len(fields):
         return ()  # a window over positions that a Flatten has mixed
-    return tuple(_window(field, window, size) for field, window, size in zip(fields, view, sizes, strict=True))
+    axes = zip(fields, windows, sizes, strict=True)
+    if len(fields) == 2 and fields[0] is fields[1] and windows[0] == windows[1]:
+        return _known([_through(*next(axes))] * 2)  # a square map
+    return _known([_through(*axis) for axis in axes])
 
 
-def _sized(field: Field, size: int) -> Field:
-    return field if field.size == size else field._replace(size=size)
+def _known(fields: list[Field | None]) -> Fields:
+    """Return the fields, () if one is unknown."""
+    return tuple([field for field in fields if field is not None]) if None not in fields else ()
 
 
-def _window(field: Field, window: Window, size: int) -> Field:
+def _through(field: Field, window: Window | Phases, size: int) -> Field | None:
+    """Return the field behind a window; None where no more can be claimed."""
     views = []
-    k, s, p, d, u = window
-    for r, a, step in field.views:
-        j = step if field.size > 1 or u == 1 else 0  # what is stretched from a single position sees the same everywhere
-        jump = window_jump(j, s) if u == 1 else resampled_jump(j, s, u)
-        views.append(View(window_field(r, k, d, j), window_padding(a, p, j), jump))
-    return Field(tuple(views), size, field.aligned)
+    for view in field.views:
+        behind = _seen_through(view, window, field.size, size)
+        if behind is None:
+            return None
+        views.append(behind)
+    return _field(tuple(views), size, field.aligned)
+
+
+def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, outputs: int) -> View | Uneven | None:
+    r, a, j = view[:3]
+    if isinstance(window, Window):
+        k, s, p, d = window
+        if isinstance(view, View):
+            return View(window_field(r, k, d, j), window_padding(a, p, j), window_jump(j, s))
+        jump, u = window_jump(j, s), 1
+    else:
+        k, s, u, d = window.k, window.s, window.u, 1
+        j = j if inputs > 1 else 0  # what is stretched from a single position sees the same everywhere
+        jump = resampled_jump(j, s, u)
+        if not j:
+            return View(window_field(r, k, d, j), window_padding(a, 0, j), jump)
+        if not window.first:
+            return None
+        p = -window.first[0]
+    count = u * len(view.starts) // gcd(u * len(view.starts), s)  # outputs after which views and windows come round together
+    seen = _looked_up(view, window, count)
+    if seen is None:
+        return None
+    behind = _made(*seen, jump, outputs)
+    # Where the rules hold for the widest output as well, which is most often, they explain it.
+    field, padding = window_field(r, k, d, j), window_padding(a, p, j)
+    if is_traced(field) and field == behind.field:
+        behind = behind._replace(field=field)
+    return behind._replace(padding=padding) if is_traced(padding) and padding == behind.padding else behind
+
+
+def _looked_up(view: View | Uneven, window: Window | Phases, count: int) -> tuple[Edges, Edges] | None:
+    """Return the first and the last pixels that ``count`` outputs of a window see; None if that is too much to look up."""
+    starts, ends, period = view.starts, view.ends, len(view.starts)
+    shift = int(period * view.jump)
+    reach = 1 if _rises(starts, shift) and _rises(ends, shift) else period  # after a period everything lies further on
+    if count * reach > MOST_PHASES:
+        return None
+    inputs = [window.inputs(o) for o in range(count)]
+    first = [min([starts[m % period] + m // period * shift for m in seen[:reach]], default=inf) for seen in inputs]
+    last = [max([ends[m % period] + m // period * shift for m in seen[-reach:]], default=-inf) for seen in inputs]
+    return tuple(first), tuple(last)
+
+
+def _rises(edges: Edges, shift: int) -> bool:
+    """Whether no output's edge lies before that of the output before it."""
+    return all(edge <= following for edge, following in zip(edges, (*edges[1:], edges[0] + shift), strict=True))
+
+
+def _made(starts: Edges, ends: Edges, jump: "int | Fraction", size: int) -> View | Uneven:
+    """Return the view of ``size`` outputs from what those of a period see; plain, if all see alike."""
+    field = int(max([0, *[end - start + 1 for start, end in zip(starts[:size], ends[:size], strict=True)]]))
+    begin = min(starts) if starts[0] == inf else starts[0]
+    padding = 0 if begin == inf else -int(begin)
+    if len(starts) > 1:
+        return Uneven(field, padding, jump, starts, ends)
+    return View(field, padding, jump if is_traced(jump) else int(jump))
+
+
+def _field(views: tuple[View | Uneven, ...], size: int, aligned: bool) -> Field | None:
+    """Return the field of some views; None if they are too many to follow, or come round too late together."""
+    if len(views) > 1 and (len(views) > MOST_VIEWS or lcm(*[len(view.starts) for view in views]) > MOST_PHASES):
+        return None
+    return Field(views, size, aligned)
 
 
 def _whole(field: Field) -> Field:
     """Every output sees the whole map: from what its first position sees to what its last one does."""
-    if len(field.views) == 1:
-        ((r, a, j),) = field.views
-        return Field((View(whole_field(r, field.size, j), a, whole_jump(j, field.size)),), 1, field.aligned)
-    start, _ = _spanned(field.views, 0)
-    _, end = _spanned(field.views, field.size - 1)
-    for view in field.views:  # a gate may see further than both
-        start, end = min(start, view.start), max(end, view.end)
-    return Field((View(end - start + 1, -start, (field.jump or 0) * field.size),), 1, field.aligned)
+    if len(field.views) == 1 and isinstance(field.views[0], View):
+        r, a, j = field.views[0]
+        return Field((View(whole_field(r, field.size, j), a, 0),), 1, field.aligned)
+    spans = _spans(field)
+    start, end = int(min([start for start, _ in spans])), int(max([end for _, end in spans]))
+    return Field((View(end - start + 1, -start, 0),), 1, field.aligned)
+
+
+def _spans(field: Field) -> list[tuple[float, float]]:
+    """Return the first and the last pixel that an output sees over all paths, for the outputs among which the extremes are.
+
+    They are within a period of one of the ends: there lie the extremes of each straight line, and of its distance to another.
+    """
+    period, size = lcm(*[len(view.starts) for view in field.views]), field.size
+    positions = range(size) if size <= 2 * period else (*range(period), *range(size - period, size))
+    edges = [(view.starts, view.ends, len(view.starts), int(len(view.starts) * view.jump)) for view in field.views]
+    return [
+        (
+            min([starts[o % n] + o // n * shift for starts, _, n, shift in edges]),
+            max([ends[o % n] + o // n * shift for _, ends, n, shift in edges]),
+        )
+        for o in positions
+    ]
 
 
 def _met(incoming: list[Fields]) -> Fields:
     """Return what is seen over several paths; () if one of them is unknown, or they have not equally many axes."""
-    if any(len(fields) != len(incoming[0]) for fields in incoming):
+    if len(set(map(len, incoming))) > 1:
         return ()
-    met = tuple(_union(axis) for axis in zip(*incoming, strict=True))
-    return met if all(len(field.views) <= MOST_VIEWS for field in met) else ()
+    axes = list(zip(*incoming, strict=True))
+    if len(axes) == 2 and all(map(is_, *axes)):
+        return _known([_union(axes[0])] * 2)  # a square map
+    return _known([_union(axis) for axis in axes])
 
 
-def _union(fields: "tuple[Field, ...]") -> Field:
+def _union(fields: Sequence[Field]) -> Field | None:
     """Return the field of several paths along one axis."""
-    widest = max(field.size for field in fields)
-    aligned = all(field.aligned for field in fields)
-    views: dict[int | Fraction, View] = {}
+    widest = max([field.size for field in fields])
+    aligned = all(map(_ALIGNED, fields))
+    views: dict[int | Fraction, View | Uneven] = {}
     for field in fields:
         for view in field.views:
-            here = view if field.size == widest else view._replace(jump=0)  # a gate of one position serves all
+            here = view if field.size == widest else View(view.field, view.padding, 0)  # a gate of one position serves all
             other = views.get(here.jump)
-            if other is not None and here.jump:
-                aligned = aligned and other.start + other.end == here.start + here.end
-            views[here.jump] = here if other is None else _joined(other, here)
-    return Field(tuple(views.values()), widest, aligned and sum(map(bool, views)) <= 1)
+            if other is None:
+                views[here.jump] = here
+                continue
+            aligned = aligned and (not here.jump or _centred(other, here))
+            joined = _joined(other, here, widest)
+            if joined is None:
+                return None
+            views[here.jump] = joined
+    return _field(tuple(views.values()), widest, aligned and sum(map(bool, views)) <= 1)
 
 
-def _joined(one: View, other: View) -> View:
-    """Return what two paths of one jump see together, which is most often what one of them sees."""
-    first, last = (one, other) if one.padding >= other.padding else (other, one)
-    if last.end <= first.end:
-        return first
-    if last.padding == first.padding:
-        return last
-    return View(joined_field(first.padding, seen_inside(last.field, last.padding)), first.padding, first.jump)
+def _centred(one: View | Uneven, other: View | Uneven) -> bool:
+    """Whether two paths of one jump centre on the same pixel: where outputs differ, on the average over a period."""
+    n, m = len(one.starts), len(other.starts)
+    centre, others = sum(one.starts) + sum(one.ends), sum(other.starts) + sum(other.ends)
+    return bool(m * (centre - n * (n - 1) * one.jump) == n * (others - m * (m - 1) * one.jump))
 
 
-def _spanned(views: Iterable[View], position: int) -> "tuple[int | Fraction, int | Fraction]":
-    """Return the first and the last pixel that the output at a position sees."""
-    return min(view.start + position * view.jump for view in views), max(view.end + position * view.jump for view in views)
+def _joined(one: View | Uneven, other: View | Uneven, size: int) -> View | Uneven | None:
+    """Return what two paths of one jump see together, which is most often what one of them sees; None if that is unknown."""
+    if isinstance(one, View) and isinstance(other, View):
+        first, last = (one, other) if one.padding >= other.padding else (other, one)
+        if last.ends <= first.ends:
+            return first
+        if last.padding == first.padding:
+            return last
+        return View(joined_field(first.padding, seen_inside(last.field, last.padding)), first.padding, first.jump)
+    count = lcm(len(one.starts), len(other.starts))
+    if count > MOST_PHASES:
+        return None
+    starts = tuple([min(both) for both in zip(*[_unrolled(view.starts, view.jump, count) for view in (one, other)], strict=True)])
+    ends = tuple([max(both) for both in zip(*[_unrolled(view.ends, view.jump, count) for view in (one, other)], strict=True)])
+    for view in (one, other):
+        if (starts, ends) == (_unrolled(view.starts, view.jump, count), _unrolled(view.ends, view.jump, count)):
+            return view
+    return _made(starts, ends, one.jump, size)
+
+
+def _unrolled(edges: Edges, jump: "int | Fraction", count: int) -> Edges:
+    """Return the edges of so many outputs, a number of periods."""
+    shift = int(len(edges) * jump)
+    return tuple([edge + turn * shift for turn in range(count // len(edges)) for edge in edges])

@@ -1,8 +1,11 @@
 """What an analysis finds: one row per layer and their sums, as plain data."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from archcalc.errors import one_line
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -30,9 +33,9 @@ class Layer(msgspec.Struct, frozen=True):
     elementwise_flops: int
     output_bytes: int
     saved_bytes: int
-    receptive_field: "tuple[Fraction | int, ...] | None"
+    receptive_field: tuple[int, ...] | None
     jump: "tuple[Fraction | int, ...] | None"
-    padding: "tuple[Fraction | int, ...] | None"
+    padding: tuple[int, ...] | None
     paths_agree: bool
     neurons: int
     connections: int
@@ -64,6 +67,10 @@ class Report(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...]
     totals: Totals
 
+    def __repr__(self) -> str:
+        totals = f"{self.totals.params:,} params, {self.totals.macs:,} MACs"
+        return f"<Report {one_line(self.model)}: {len(self.layers):,} layers; {totals}; {self.dtype}>"
+
     def _repr_html_(self) -> str:
         from archcalc.render.html import report_html  # notebooks ask the object itself for its picture
 
@@ -72,4 +79,8 @@ class Report(msgspec.Struct, frozen=True):
 
 def sums(layers: tuple[Layer, ...]) -> Totals:
     """Return the totals of some rows, from the rows' own numbers."""
-    return Totals(**{name: sum(getattr(layer, name) for layer in layers) for name in Totals.__struct_fields__})
+    columns = zip(*map(_summed, layers), strict=True) if layers else [()] * len(Totals.__struct_fields__)
+    return Totals(*map(sum, columns))
+
+
+_summed = attrgetter(*Totals.__struct_fields__)

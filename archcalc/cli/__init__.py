@@ -128,8 +128,10 @@ def _complete(environ: Mapping[str, str]) -> int:
 
     instruction = environ[COMPLETE_VARIABLE]
     position = environ.get("COMP_CWORD", "")  # a number, but of fish's the word itself
-    if instruction.endswith("_complete") and not ("COMP_WORDS" in environ and (position.isdecimal() or "fish" in instruction)):
-        raise UsageError("E220", f"{COMPLETE_VARIABLE} is set, but not COMP_WORDS and COMP_CWORD", help="archcalc completion --help")
+    placed = instruction.startswith("fish") or (position.isdecimal() and len(position) < 10)
+    if instruction.endswith("_complete") and not ("COMP_WORDS" in environ and placed):
+        message = f"{COMPLETE_VARIABLE} is set, but not COMP_WORDS and COMP_CWORD"
+        raise UsageError("E220", message, help="archcalc completion prints the script that sets them")
     return shell_complete(group, {}, "archcalc", COMPLETE_VARIABLE, instruction)
 
 
@@ -185,7 +187,7 @@ def _command_help(word: str) -> str | None:
     """Return the way out for an unknown command; the name of a model was probably meant to be summed up."""
     from archcalc.spec.zoo import index
 
-    if word.lower().replace("-", "_") in index() or word.endswith((".yaml", ".yml")):
+    if word.lower().replace("-", "_") in index() or word.lower().endswith((".yaml", ".yml")):
         return f"archcalc summary {word}"
     return did_you_mean(word, list(COMMANDS))
 
@@ -194,7 +196,8 @@ def _report_bug() -> int:
     """Leave the traceback of an unexpected exception, and say whose fault it is."""
     import traceback
 
-    _tell(f"{traceback.format_exc()}This is a bug in archcalc {__version__}: please report it with the lines above and the command.")
+    _tell(traceback.format_exc().rstrip("\n"))
+    _tell(f"This is a bug in archcalc {__version__}: please report it with the lines above and the command.")
     return BUG
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from archcalc.cli.options import Command, Output, Request, count_option, counted, models_options, output_options
+from archcalc.cli.options import Command, Output, Request, Whole, count_option, counted, idle, models_options, output_options
 from archcalc.errors import UsageError
 
 
@@ -18,7 +18,7 @@ from archcalc.errors import UsageError
     ),
 )
 @models_options
-@click.option("--depth", metavar="N", type=click.IntRange(1), help="Fold layers into scopes, to paths of at most N names.")
+@click.option("--depth", metavar="N", type=Whole(), help="Fold layers into scopes, to paths of at most N names.")
 @click.option("--all", "every_row", is_flag=True, help="Show the rows that are equal too; JSON, CSV and TSV always have them.")
 @count_option
 @output_options
@@ -29,12 +29,16 @@ def command(requests: tuple[Request, ...], depth: int | None, every_row: bool, c
 
     if len(requests) < 2:
         raise UsageError("E227", "compare needs two models or more", help=f"archcalc summary {requests[0].model} shows one")
-    graphs = [request.graph() for request in requests]
     if count == "all":
+        if depth is not None or every_row:
+            idle("--depth" if depth else "--all", "--count all has a row for each tool, and none for the layers")
         from archcalc.render.counts import counts
 
-        output.write(counts(graphs))
+        output.write(counts([request.graph() for request in requests]))
         return
+    if count != "macs" and output.format in ("csv", "tsv", "jsonl"):
+        idle("--count", f"{output.format} has only the rows, and a count stands with the totals", "--format json or md has them")
+    graphs = [request.graph() for request in requests]
     found = compare(graphs, dtype=requests[0].dtype, depth=depth)
     counts_of = [one for graph in graphs if (one := counted(graph, count))]
     output.write(comparison(found, every_row=every_row or output.format in ("csv", "tsv"), counted=counts_of))

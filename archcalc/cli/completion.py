@@ -48,7 +48,7 @@ def _spec_files(incomplete: str) -> list[str]:
 
     folder, slash, start = incomplete.rpartition("/")
     try:
-        files = sorted(path.name for path in Path(folder + slash or ".").expanduser().iterdir() if path.suffix in (".yaml", ".yml"))
+        files = sorted(path.name for path in Path(folder + slash or ".").expanduser().iterdir() if path.suffix.lower() in (".yaml", ".yml"))
     except (OSError, RuntimeError):  # no such folder, none that may be read, or no home
         return []
     return [f"{folder}{slash}{name}" for name in files if name.startswith(start)]
@@ -71,6 +71,16 @@ def complete_settings(context: click.Context, parameter: click.Parameter, incomp
         values = ("true", "false") if isinstance(value, bool) and incomplete.startswith(f"{name}=") else ("",)
         found += [CompletionItem(f"{name}={text}", help=f"now {value}") for text in values]
     return [item for item in found if item.value.startswith(incomplete)]
+
+
+def complete_columns(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the columns of a table, behind those that are already on the list."""
+    from archcalc.render.summary import COLUMNS
+
+    chosen, comma, start = incomplete.rpartition(",")
+    plus = "+" if start.startswith("+") else ""
+    names = [name for name in ("all", *COLUMNS) if name.startswith(start.removeprefix("+"))]
+    return [CompletionItem(chosen + comma + plus + name) for name in names if name not in chosen.removeprefix("+").split(",")]
 
 
 def complete_layers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
-from archcalc.errors import UsageError, did_you_mean
+from archcalc.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -222,6 +222,11 @@ count_option = click.option(
 )
 
 
+def idle(option: str, because: str, help: str | None = None) -> NoReturn:
+    """Refuse an option that could change nothing, before somebody waits for what it says. Raises UsageError."""
+    raise UsageError("E232", f"{option} has no effect here: {because}", help=help or f"leave out {option}")
+
+
 def counted(graph: "Graph", name: str) -> "Count | None":
     """Return the model's count under a convention, None for MACs: every report has those, and the conventions need not be read."""
     if name == "macs":
@@ -272,8 +277,11 @@ def _format_of(file: str | None) -> str:
     known = SUFFIXES.get(dot + suffix.lower()) if stem else None
     if known is None:
         what = f"the suffix {dot + suffix} says" if stem else "a name without a suffix says"
-        way_out = did_you_mean(dot + suffix, list(SUFFIXES)) if stem else None
-        raise UsageError("E223", f"{what} no format: {file}", help=way_out or f"add --format, or a suffix: {', '.join(SUFFIXES)}")
+        meant = nearest(suffix, [name[1:] for name in SUFFIXES]) if stem else None
+        way_out = f"did you mean .{meant}?" if meant else f"add --format, or a suffix: {', '.join(SUFFIXES)}"
+        if suffix.lower() in ("yaml", "yml"):
+            way_out = "archcalc show MODEL -o FILE writes a spec, with --expanded the flat one"
+        raise UsageError("E223", f"{what} no format: {file}", help=way_out)
     return known
 
 
@@ -290,8 +298,8 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, examples: tuple[str, ...] = (), **others: Any) -> None:
         super().__init__(*arguments, **{"context_settings": CONTEXT, "add_help_option": False, **others})
         self.examples = examples
-        help_option(self)
         errors_option(self)
+        help_option(self)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_help_text(ctx, formatter)

@@ -4,20 +4,21 @@ import click
 
 from archcalc.cli.options import Command
 
-PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain")  # held equal by a test to archcalc.render.schemas.DOCUMENTS
+# Held equal by a test to archcalc.render.schemas.DOCUMENTS.
+PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain")
 
 
 @click.command(
     "schema",
     cls=Command,
-    help="""The JSON Schema of specs, or of what COMMAND prints with --format json.
+    help="""The JSON Schema of specs, or of what COMMAND prints with --format json; that of --count all is called counts.
 
     With the schema beside it, a spec that begins with this line is completed, explained and marked by editors that have a YAML
     language server:
 
     \b
       # yaml-language-server: $schema=spec-1.schema.json""",
-    examples=("archcalc schema -o spec-1.schema.json", "archcalc schema summary"),
+    examples=("archcalc schema -o spec-1.schema.json", "archcalc schema summary", "archcalc schema counts"),
 )
 @click.argument("name", metavar="[COMMAND]", required=False, type=click.Choice(PRINTING_JSON))
 @click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE.")

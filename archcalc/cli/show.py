@@ -13,7 +13,7 @@ from archcalc.cli.options import FORMATS, SUFFIXES, Command, Request, model_opti
     help="The spec itself; with --expanded the flat graph that comes of it, again as a spec.",
     examples=(
         "archcalc show resnet50",
-        "archcalc show alexnet > mine.yaml",
+        "archcalc show alexnet -o mine.yaml",
         "archcalc show resnet50 --expanded --input 3x128x128",
         "archcalc show resnet50 --format json",
     ),
@@ -47,5 +47,5 @@ def command(request: Request, expanded: bool, format: str | None, file: str | No
         text = spec.text
         notes = show.spec_notes(spec, request.variant or named, bool(request.settings or request.inputs or request.batch > 1))
     deliver(text, file)
-    for note in notes:
+    for note in (*notes, *show.schema_notes(text, file)):
         click.echo(note, err=True)

@@ -2,7 +2,18 @@
 
 import click
 
-from archcalc.cli.options import Command, Output, Request, Whole, count_option, counted, model_options, output_options
+from archcalc.cli.options import (
+    Command,
+    Output,
+    Request,
+    Whole,
+    completed_by,
+    count_option,
+    counted,
+    idle,
+    model_options,
+    output_options,
+)
 
 
 @click.command(
@@ -19,21 +30,30 @@ from archcalc.cli.options import Command, Output, Request, Whole, count_option, 
 )
 @model_options
 @click.option("--depth", metavar="N", type=Whole(), help="Fold layers into scopes, to paths of at most N names.")
-@click.option("--columns", metavar="A,B,...", help="Columns of the table: any key of the JSON's layers; +A adds to the usual ones.")
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    shell_complete=completed_by("complete_columns"),
+    help="Columns of the table: any key of the JSON's layers; +A adds to the usual ones.",
+)
 @count_option
 @output_options
 def command(request: Request, depth: int | None, columns: str | None, count: str, output: Output) -> None:
     """Load, analyse, render."""
-    spec, _, graph = request.load()
+    if columns is not None and output.format in ("json", "jsonl"):
+        idle("--columns", f"{output.format} has them all")
     if count == "all":
+        if depth is not None or columns is not None:
+            idle("--depth" if depth else "--columns", "--count all has a row for each tool, and none for the layers")
         from archcalc.render.counts import counts
 
-        output.write(counts([graph]))
+        output.write(counts([request.graph()]))
         return
     from archcalc.analysis import analyse
     from archcalc.render.summary import DEFAULT_COLUMNS, EXACT_COLUMNS, chosen_columns, summary
 
-    usual = EXACT_COLUMNS if output.format in ("csv", "tsv") else DEFAULT_COLUMNS
+    spec, _, graph = request.load()
+    usual = EXACT_COLUMNS if output.format in ("csv", "tsv") else (*DEFAULT_COLUMNS, *(["counted"] if count != "macs" else []))
     keys = chosen_columns(columns, usual)
     output.write(
         summary(spec.name, graph, analyse(graph, dtype=request.dtype), depth=depth, columns=keys, counted=counted(graph, count))

@@ -16,7 +16,7 @@ from archcalc.ops.activation import (
     Softmax,
     Tanh,
 )
-from archcalc.ops.base import Input, Kept, Op, Window
+from archcalc.ops.base import Input, Kept, Op, Phases, Window
 from archcalc.ops.conv import Conv1d, Conv2d, Conv3d, ConvTranspose2d
 from archcalc.ops.lenet import RBF, ConnectedConv2d, TrainableSubsample2d
 from archcalc.ops.linear import Linear
@@ -43,4 +43,4 @@ OPS: dict[str, type[Op]] = {
 }
 # fmt: on
 
-__all__ = ["OPS", "Input", "Kept", "Op", "Window"]
+__all__ = ["OPS", "Input", "Kept", "Op", "Phases", "Window"]

@@ -4,7 +4,7 @@
 every question, and a zero is written out where it is true.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -13,38 +13,70 @@ from archcalc.errors import ArgumentError, ShapeError
 from archcalc.ops.fields import Kind
 from archcalc.shape import Shape
 
-if TYPE_CHECKING:
-    from fractions import Fraction
-
 
 class Kept(NamedTuple):
     """A tensor that autograd keeps for the backward pass.
 
     ``what`` is ``input``, ``output`` (those are storages that other operators may keep too) or a name of its own;
-    ``elements`` is what it holds, and ``item_bytes`` the size of one element, None for that of the activations.
+    ``elements`` is what it holds, and ``item_bytes`` the size of one element, None for that of the activations; what ``widens`` is
+    as wide as they are where that is more. ``wanted_by`` are the inputs, by position, whose derivative is reckoned from it, with
+    OWN for the operator's parameters; None where any derivative is.
     """
 
     what: str
     elements: int
     item_bytes: int | None = None
+    wanted_by: tuple[int, ...] | None = None
+    widens: bool = False
+
+    def width(self, activation: int) -> int:
+        """Bytes of one element, where one of the activations takes ``activation``."""
+        if self.item_bytes is None:
+            return activation
+        return max(self.item_bytes, activation) if self.widens else self.item_bytes
+
+
+OWN: Final = -1  # in ``Kept.wanted_by``: the operator's own parameters
 
 
 class Window(NamedTuple):
-    """How far an output looks, along one axis: positions ``k`` spaced ``d`` apart, moved by ``s``, begun ``p`` before the edge.
-
-    ``u`` is the upsampling factor: outputs stand ``s / u`` inputs apart. Where it is not 1, ``k`` counts the inputs that one output
-    sees, and ``p`` may fall between pixels.
-    """
+    """How far an output looks, along one axis: positions ``k`` spaced ``d`` apart, moved by ``s``, begun ``p`` before the edge."""
 
     k: int
     s: int = 1
-    p: "int | Fraction" = 0
+    p: int = 0
     d: int = 1
-    u: int = 1
+
+    def inputs(self, o: int) -> range:
+        """Return the inputs that output ``o`` sees."""
+        first = o * self.s - self.p
+        return range(first, first + self.d * (self.k - 1) + 1, self.d)
 
 
+class Phases(NamedTuple):
+    """How far outputs look, along one axis, that stand between inputs: ``s / u`` of them apart, so that not all look alike.
+
+    Of the first ``u`` outputs, output o sees the inputs ``first[o]`` to ``last[o]``, ``d`` apart, and none where the first is
+    behind the last; output o + u sees the same, moved by ``s``. ``k`` is what the widest spans. Where there are more than
+    MOST_PHASES, ``first`` and ``last`` are left out.
+    """
+
+    k: int
+    s: int
+    u: int
+    first: tuple[int, ...] = ()
+    last: tuple[int, ...] = ()
+    d: int = 1
+
+    def inputs(self, o: int) -> range:
+        """Return the inputs that output ``o`` sees."""
+        turns, o = divmod(o, self.u)
+        return range(self.first[o] + turns * self.s, self.last[o] + turns * self.s + 1, self.d)
+
+
+MOST_PHASES: Final = 512
 WHOLE: Final = "whole"  # the window of an operator each of whose outputs sees the whole map
-View = tuple[Window, ...] | Literal["whole"] | None
+View = tuple[Window | Phases, ...] | Literal["whole"] | None
 
 
 class Op(msgspec.Struct, frozen=True, cache_hash=True):

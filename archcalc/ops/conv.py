@@ -1,8 +1,8 @@
 """Convolutions, over one, two and three axes, and the transposed one; fields as in torch.nn."""
 
 from archcalc.errors import ShapeError
-from archcalc.formula import ceil_div, exact, formula, prod
-from archcalc.ops.base import Kept, Op, Window, need_rank, undivided
+from archcalc.formula import ceil_div, exact, formula, gcd, prod
+from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, View, Window, need_rank, undivided
 from archcalc.ops.fields import (
     Count,
     Flag,
@@ -57,7 +57,7 @@ def transposed_count(i: int, k: int, s: int, p: int, p_out: int) -> int:
 
 @formula
 def transposed_taps(k: int, s: int) -> int:
-    """Inputs that one output of a transposed convolution sees along one axis, at most."""
+    """Inputs that one output of a transposed convolution sees along one axis, at most; the kernel's elements stand side by side."""
     return ceil_div(k, s)
 
 
@@ -234,15 +234,8 @@ class ConvTranspose2d(Op, frozen=True):
     def aliases(self, training: bool = True) -> bool:
         return False
 
-    def window(self, x: Shape) -> tuple[Window, ...]:
-        from fractions import Fraction  # deferred: only upsampling needs positions between pixels
-
-        found = []
-        for k, s, p in zip(dilated(self.kernel_size, self.dilation), self.stride, self.padding, strict=True):
-            taps = transposed_taps(k, s)
-            centre = Fraction(2 * p - (k - 1), 2 * s)  # of output 0, in input positions
-            found.append(Window(k=taps, p=Fraction(taps - 1, 2) - centre, u=s))
-        return tuple(found)
+    def window(self, x: Shape) -> View:
+        return tuple([transposed(*axis) for axis in zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)])
 
     def neurons(self, x: Shape, y: Shape) -> int:
         return units(y_image=y[1:])
@@ -250,3 +243,22 @@ class ConvTranspose2d(Op, frozen=True):
     def connections(self, x: Shape, y: Shape) -> int:
         sizes, c_out, g = self.kernel_size, self.out_channels, self.groups
         return transposed_connections(x_image=x[1:], y_image=y[1:], k=sizes, c_out=c_out, g=g, bias=self.bias)
+
+
+def transposed(k: int, s: int, p: int, d: int) -> Window | Phases:
+    """Return how far the outputs of a transposed convolution look along one axis.
+
+    Input m reaches output m*s - p + t*d with element t of the kernel; so every ``s / gcd(s, d)``-th element reaches an output.
+    """
+    if s == 1:
+        return Window(k, p=d * (k - 1) - p, d=d)
+    if s > MOST_PHASES:
+        return Phases(0, 1, s)
+    common = gcd(s, d)
+    first, last = [0] * s, [-1] * s  # an output that no element reaches sees nothing
+    for t in range(min(k, s // common)):
+        o = (t * d - p) % s
+        last[o] = (o + p - t * d) // s
+        first[o] = last[o] - (k - 1 - t) // (s // common) * (d // common)
+    widest = transposed_taps(k, s) if d == 1 else max(last[o] - first[o] for o in range(s)) + 1
+    return Phases(widest, 1, s, tuple(first), tuple(last), d // common)

@@ -2,7 +2,7 @@
 
 from archcalc.errors import ShapeError
 from archcalc.formula import formula, prod
-from archcalc.ops.base import WHOLE, Kept, Op, View, Window, need_rank
+from archcalc.ops.base import OWN, WHOLE, Kept, Op, View, Window, need_rank
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, OptionalPair, Pair, PairPadding, Table
 from archcalc.ops.window import UNDILATED, copied_elements, padded_copy, slide, windows
@@ -96,7 +96,7 @@ class TrainableSubsample2d(Op, frozen=True):
         return subsample_work(y=y, k=self.kernel_size)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        return (Kept("input", x.elements), Kept("sums", y.elements))
+        return (Kept("input", x.elements, wanted_by=(0,)), Kept("sums", y.elements, wanted_by=(OWN,)))
 
     def aliases(self, training: bool = True) -> bool:
         return False

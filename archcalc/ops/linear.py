@@ -1,7 +1,7 @@
 """The fully connected layer."""
 
 from archcalc.formula import formula, prod
-from archcalc.ops.base import WHOLE, Kept, Op, View, need_rank
+from archcalc.ops.base import OWN, WHOLE, Kept, Op, View, need_rank
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, Flag
 from archcalc.shape import Shape
@@ -49,7 +49,7 @@ class Linear(Op, frozen=True):
         return bias_adds(y=y, bias=self.bias)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        return (Kept("input", x.elements),)
+        return (Kept("input", x.elements, wanted_by=(OWN,)),)
 
     def aliases(self, training: bool = True) -> bool:
         return False

@@ -91,10 +91,13 @@ class Multiply(_Merge, frozen=True):
         return work[0] if len(work) == 1 else products_work(e=work)
 
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
-        inputs = tuple(Kept(f"input {number}", shape.elements) for number, shape in enumerate(x))
-        # Each product but the last is a factor of the next, and kept for that.
-        between = [product_work(y=product) for product in products(x)[:-1]]
-        return (*inputs, *(Kept(f"product {number}", elements) for number, elements in enumerate(between, 1)))
+        # A factor is kept for the derivative of the other one; each product but the last is a factor of the next.
+        found = [Kept("input 0", x[0].elements, wanted_by=(1,))]
+        for number, shape in enumerate(x[1:], 1):
+            found.append(Kept(f"input {number}", shape.elements, wanted_by=tuple(range(number))))
+        for number, product in enumerate(products(x)[:-1], 1):
+            found.append(Kept(f"product {number}", product_work(y=product), wanted_by=(number + 1,)))
+        return tuple(found)
 
 
 class Concat(_Merge, frozen=True):

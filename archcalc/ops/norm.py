@@ -10,7 +10,7 @@ from archcalc.ops.base import Kept, Op, View, Weightless, need_rank, undivided
 from archcalc.ops.fields import Count, Flag, OptionalReal, OptionalTail, Positive, Real
 from archcalc.shape import Shape
 
-STATISTIC_BYTES = 4  # means and deviations are kept in float32, also where the activations are of 16 bits
+STATISTIC_BYTES = 4  # on CUDA, means and deviations of batches and layers are float32 where activations are of 16 bits
 
 
 @formula
@@ -67,6 +67,12 @@ def response_norm_work(y: Shape, k: int) -> int:
     return (k + 4) * prod(y)
 
 
+def _statistics(rows: int, rules: str) -> tuple[Kept, Kept]:
+    """Return a mean and a deviation for each row; on the CPU they are of the activations' type."""
+    item_bytes = STATISTIC_BYTES if rules == "cuda" else None
+    return Kept("mean", rows, item_bytes, widens=True), Kept("deviation", rows, item_bytes, widens=True)
+
+
 class _Norm(Op, frozen=True):
     """Takes off a mean and divides by a deviation; the shape stays."""
 
@@ -107,7 +113,7 @@ class _BatchNorm(_Norm, frozen=True):
         return norm_work(y=y, rows=x.c, affine=self.affine, bias=self.affine)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
-        return (Kept("input", x.elements), Kept("mean", x.c, STATISTIC_BYTES), Kept("deviation", x.c, STATISTIC_BYTES))
+        return (Kept("input", x.elements), *_statistics(x.c, rules))
 
 
 class BatchNorm1d(_BatchNorm, frozen=True):
@@ -164,7 +170,7 @@ class LayerNorm(_Norm, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         rows = row_count(y=y, row=self._row(x))
-        return (Kept("input", x.elements), Kept("mean", rows, STATISTIC_BYTES), Kept("deviation", rows, STATISTIC_BYTES))
+        return (Kept("input", x.elements), *_statistics(rows, rules))
 
 
 class GroupNorm(_Norm, frozen=True):
@@ -191,7 +197,7 @@ class GroupNorm(_Norm, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         groups = group_count(n=x.n, g=self.num_groups)
-        return (Kept("input", x.elements), Kept("mean", groups, STATISTIC_BYTES), Kept("deviation", groups, STATISTIC_BYTES))
+        return (Kept("input", x.elements), Kept("mean", groups), Kept("deviation", groups))
 
 
 class LocalResponseNorm(Weightless, frozen=True):

@@ -6,7 +6,7 @@ full where part of it lies in the padding.
 
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula, gcd, prod
-from archcalc.ops.base import WHOLE, Kept, View, Weightless, Window, need_rank
+from archcalc.ops.base import MOST_PHASES, WHOLE, Kept, Phases, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Flag, OptionalCount, OptionalPair, OutputSizes, Pair, PairPadding
 from archcalc.ops.window import UNDILATED, UNPADDED, Sizes, dilated, padded_elements, sides, slide, windows
 from archcalc.shape import Shape
@@ -166,14 +166,8 @@ class _AdaptivePool(Weightless, frozen=True):
         return False
 
     def window(self, x: Shape) -> View:
-        # Where i/o is not whole, windows differ: the largest stands for all, i/o pixels apart, from where the first one starts.
         axes = self.output(x).axes
-        if axes == (1, 1):
-            return WHOLE
-        found = []
-        for i, o in zip(x.axes, axes, strict=True):
-            found.append(Window(k=adaptive_kernel(i=i, o=o), s=adaptive_stride(i=i, o=o), u=adaptive_factor(i=i, o=o)))
-        return tuple(found)
+        return WHOLE if axes == (1, 1) else tuple([adaptive(i, o) for i, o in zip(x.axes, axes, strict=True)])
 
     def _pixels(self, x: Shape, y: Shape) -> tuple[int, ...]:
         return tuple(adaptive_pixels(i=i, o=o) for i, o in zip(x.axes, y.axes, strict=True))
@@ -225,3 +219,13 @@ class GlobalAvgPool2d(Weightless, frozen=True):
 
     def window(self, x: Shape) -> View:
         return WHOLE
+
+
+def adaptive(i: int, o: int) -> Window | Phases:
+    """Return how far the outputs of an adaptive pooling look along one axis."""
+    k, s, u = adaptive_kernel(i=i, o=o), adaptive_stride(i=i, o=o), adaptive_factor(i=i, o=o)
+    if u == 1:
+        return Window(k, s)
+    if u > MOST_PHASES:
+        return Phases(k, s, u)
+    return Phases(k, s, u, tuple([j * s // u for j in range(u)]), tuple([ceil_div((j + 1) * s, u) - 1 for j in range(u)]))

@@ -2,7 +2,7 @@
 
 from archcalc.errors import ArgumentError, ShapeError
 from archcalc.formula import formula, prod, scaled
-from archcalc.ops.base import Kept, View, Weightless, Window, need_rank
+from archcalc.ops.base import MOST_PHASES, Kept, Phases, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Interpolation, OptionalFactors, OptionalFlag, OptionalPair, Pair
 from archcalc.shape import Shape
 
@@ -64,7 +64,9 @@ class Upsample(_Resampling, frozen=True):
         return mixing_work(y, self.mode)
 
     def window(self, x: Shape) -> View:
-        return resampling_windows(x, self.output(x), self.mode, bool(self.align_corners))
+        factors = self.scale_factor or (None, None)
+        axes = zip(map(int, x.axes), map(int, self.output(x).axes), factors, strict=True)
+        return tuple([resampling(i, o, self.mode, bool(self.align_corners), factor) for i, o, factor in axes])
 
 
 class Resize(_Resampling, frozen=True):
@@ -82,7 +84,7 @@ class Resize(_Resampling, frozen=True):
         return mixing_work(y, self.mode)
 
     def window(self, x: Shape) -> View:
-        return resampling_windows(x, self.output(x), self.mode, align_corners=False)
+        return tuple([resampling(int(i), int(o), self.mode, False, None) for i, o in zip(x.axes, self.size, strict=True)])
 
 
 def mixing_work(y: Shape, mode: str) -> int:
@@ -95,22 +97,31 @@ def too_small(x: Shape, axes: tuple[int, ...], how: str) -> ShapeError:
     return ShapeError("E102", f"{x} resampled {how} would be {'x'.join(map(str, axes))}", help="a larger factor, or a larger input")
 
 
-def resampling_windows(x: Shape, y: Shape, mode: str, align_corners: bool) -> tuple[Window, ...]:
-    """Return the windows of a resampling from the sizes of ``x`` to those of ``y``.
+def resampling(i: int, o: int, mode: str, align_corners: bool, factor: float | None) -> Window | Phases:
+    """Return how far the outputs of a resampling from ``i`` to ``o`` pixels look along one axis (PyTorch's rules).
 
-    Outputs stand i/o input pixels apart, half of that from the edge; with align_corners the first and the last pixels coincide.
+    Outputs stand i/o inputs apart, or 1/factor where a factor is given; with align_corners the first and last pixels coincide.
     """
     from fractions import Fraction  # deferred: only resampling needs positions between pixels
 
-    found = []
-    taps = TAPS[mode]
-    for i, o in zip(map(int, x.axes), map(int, y.axes), strict=True):
-        step = Fraction(i - 1, o - 1) if align_corners and min(i, o) > 1 else Fraction(i, o)
-        if align_corners:
-            first = Fraction(0)
-        elif mode == "nearest":  # output j copies input floor(j*step): on average half of what is cut off before j*step
-            first = Fraction(1 - step.denominator, 2 * step.denominator)
-        else:
-            first = (step - 1) / 2
-        found.append(Window(k=taps, s=step.numerator, p=Fraction(taps - 1, 2) - first, u=step.denominator))
-    return tuple(found)
+    if align_corners and min(i, o) > 1:
+        step = Fraction(i - 1, o - 1)
+    else:
+        step = Fraction(i, o) if factor is None else 1 / Fraction(str(factor))  # as it is written: 1.1 is no binary number
+    s, u = step.numerator, step.denominator
+    if u > MOST_PHASES:
+        return Phases(TAPS[mode], s, u)
+    # Output j stands at (j + 1/2)*step - 1/2, or at j*step.
+    half = not align_corners and mode != "nearest"
+    middles = [((2 * j + 1) * s - u, 2 * u) if half else (j * s, u) for j in range(u)]
+    first, last = zip(*[_mixed(*middle, mode) for middle in middles], strict=True)
+    k = max([b - a + 1 for a, b in zip(first[:o], last[:o], strict=True)])
+    return Window(k, s, -first[0]) if u == 1 else Phases(k, s, u, first, last)
+
+
+def _mixed(above: int, below: int, mode: str) -> tuple[int, int]:
+    """Return the first and the last input that are mixed for an output at input ``above / below``; alone where it stands on one."""
+    at = above // below
+    if mode == "nearest" or above % below == 0:
+        return at, at
+    return at + 1 - TAPS[mode] // 2, at + TAPS[mode] // 2

@@ -6,7 +6,7 @@ import msgspec
 
 from archcalc.analysis.conventions import CONVENTIONS, Count, Difference, Ledger, ledgers
 from archcalc.graph import Graph
-from archcalc.render.figures import count, plain
+from archcalc.render.figures import count
 from archcalc.render.formats import Result
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Table
 
@@ -79,7 +79,7 @@ def _tool(name: str) -> str:
 def _row(graph: Graph, found: Ledger) -> CountRow:
     chosen, counted = CONVENTIONS[found.second.convention], found.second
     return CountRow(
-        plain(graph.name),
+        graph.name,
         chosen.name,
         chosen.tool,
         chosen.version,

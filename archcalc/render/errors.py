@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from archcalc.errors import ArchcalcError, Place
-from archcalc.render.figures import plain
+from archcalc.render.figures import cells, plain
 from archcalc.render.terminal import Screen
 
 TAB = "    "
@@ -48,16 +48,14 @@ def _pointed(place: Place, margin: str, screen: Screen) -> list[str]:
 
 def underlined(place: Place, room: int) -> tuple[str, str]:
     """Return the source line and the line under it, cropped around the caret to ``room`` cells."""
-    from rich.cells import cell_len
-
     pieces = [TAB if character == "\t" else plain(character) for character in place.text.rstrip()]
     start = min(max(place.column - 1, 0), len(pieces))
     end = min(start + max(place.width, 1), max(len(pieces), start + 1))
-    cells = [cell_len(piece) for piece in pieces]
-    first, last = _window(cells, start, end, room)
+    widths = [cells(piece) for piece in pieces]
+    first, last = _window(widths, start, end, room)
     before, after = ELLIPSIS if first else "", ELLIPSIS if last < len(pieces) else ""
     shown = before + "".join(pieces[first:last]) + after
-    under = " " * (len(before) + sum(cells[first:start])) + "^" * max(1, sum(cells[start : min(end, last)]))
+    under = " " * (len(before) + sum(widths[first:start])) + "^" * max(1, sum(widths[start : min(end, last)]))
     return shown, under
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from archcalc.graph import Graph
 from archcalc.ops.base import Op, kinds
+from archcalc.render.figures import plain
 
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS = frozenset("true false null yes no on off y n".split())  # some YAML readers take these for flags
@@ -48,7 +49,7 @@ def _unused(name: str, names: set[str]) -> str:
 
 def _header(graph: Graph) -> Iterator[str]:
     layers = len(graph.nodes) - len(graph.inputs)
-    yield f"# {graph.name} written out: {layers:,} layers, and behind each the shape that it makes"
+    yield f"# {plain(graph.name)} written out: {layers:,} layers, and behind each the shape that it makes"
     for key in ("name", "title", "source"):
         if value := getattr(graph, key):
             yield f"{key}: {_quoted(value)}"
@@ -219,4 +220,4 @@ def _quoted(text: str) -> str:
     """Return a text as YAML, in quotes only where it could be taken for something else."""
     if _UNQUOTED.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return plain(json.dumps(text, ensure_ascii=False))  # what cannot be printed cannot stand in a spec either: \x9b

@@ -284,42 +284,32 @@ def _terms(terms: tuple[Term, ...], every: bool) -> Iterator[tuple[str, str, str
 
 def as_text(title: str, blocks: tuple[Block, ...], target: Screen) -> str:
     """Return the blocks for a terminal or a pipe."""
-    broken = partial(fold, measure=_cells)
-    lines = [target.paint(line, "bold") for line in broken(title, target.width)]
+    lines = [target.paint(line, "bold") for line in fold(title, target.width)]
     for block in blocks:
-        lines += ["", *_block_text(block, target, broken)]
+        lines += ["", *_block_text(block, target)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _cells(text: str) -> int:
-    """Return how many cells of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len  # deferred: only a name in another script needs it
-
-    return cell_len(text)
-
-
-def _block_text(block: Block, target: Screen, broken: Any) -> Iterator[str]:
+def _block_text(block: Block, target: Screen) -> Iterator[str]:
     """Yield the lines of one block."""
     heading = target.paint(block.title, "bold")
     yield heading if block.alone else f"{heading} = {block.result}"
     for sentence in block.said:
-        yield from (target.paint(f"  {line}", "dim") for line in broken(sentence, target.width and max(20, target.width - 2)))
+        yield from (target.paint(f"  {line}", "dim") for line in fold(sentence, target.width and max(20, target.width - 2)))
     for equation in block.equations:
         label = block.title if block.alone else equation.label
         steps = equation.steps
         yield f"  {label} = {steps[0]}"
         yield from (f"  {'':{len(label)}} = {step}" for step in steps[1:])
-    yield from _value_lines(block.lines, target.width, broken)
+    yield from _value_lines(block.lines, target.width)
     yield from (f"  {line}" for line in block.picture)
     for number, line in enumerate(block.trail):
-        yield from (f"  {'from ' if not number else '     '}{part}" for part in broken(line, target.width and target.width - 7))
+        yield from (f"  {'from ' if not number else '     '}{part}" for part in fold(line, target.width and target.width - 7))
     widths = [max((len(term[position]) for term in block.terms), default=0) for position in (0, 1)]
     yield from (f"  {name:{widths[0]}}  {result:>{widths[1]}}  {numbers}" for name, result, numbers in block.terms)
 
 
-def _value_lines(lines: Sequence[Line], width: int | None, broken: Any) -> Iterator[str]:
+def _value_lines(lines: Sequence[Line], width: int | None) -> Iterator[str]:
     """Yield the values in columns; on a narrow screen each source stands under its letter."""
     names = max((len(line.names) for line in lines), default=0)
     numbers = max((len(line.numbers) for line in lines), default=0)
@@ -331,7 +321,7 @@ def _value_lines(lines: Sequence[Line], width: int | None, broken: Any) -> Itera
         if wide:
             yield f"{start}{line.meaning:{meanings}}   {line.source}"
         else:
-            rest = [part for text in (line.meaning, line.source) for part in broken(text, max(24, (width or 80) - before))]
+            rest = [part for text in (line.meaning, line.source) for part in fold(text, max(24, (width or 80) - before))]
             yield from (f"{start if not number else '':{before}}{part}" for number, part in enumerate(rest))
 
 

@@ -10,6 +10,19 @@ BYTE_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _MOST_DIGITS = 10**7  # a unit is large enough when the column's largest number has at most seven digits in it
 
 
+def cells(text: str) -> int:
+    """Return how many cells of a screen the text takes: a Korean letter takes two.
+
+    >>> cells("conv"), cells("합성곱")
+    (4, 6)
+    """
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # deferred: only a name in another script needs it
+
+    return cell_len(text)
+
+
 def count(number: int) -> str:
     """Return a whole number with its thousands apart, never abbreviated.
 

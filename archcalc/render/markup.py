@@ -90,4 +90,6 @@ def _ampersands(cells: Iterable[str]) -> str:
 
 def for_latex(text: str) -> str:
     """Return the text with whatever LaTeX would read as a command escaped."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    # The \\ that ends the row above would take a bare star for its own.
+    return f"{{*}}{escaped[1:]}" if escaped.startswith("*") else escaped

@@ -1,5 +1,6 @@
 """A spec as it stands, with what is to be said of it, and its graph as data and as a table."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from archcalc.render.formats import Result
 from archcalc.render.notation import arguments
 from archcalc.render.tables import ESSENTIAL, Column, Table
 from archcalc.spec import Spec
+from archcalc.spec.schema import FILE
 from archcalc.spec.source import MOST_BYTES
 
 _COLUMNS = (
@@ -70,7 +72,7 @@ def _node_row(node: Node, names: list[str]) -> NodeRow:
 
 
 def _table(graph: Graph, document: ShowDocument) -> Table:
-    written = [arguments(node.op) for node in graph.layers]
+    written = [_words(graph, node) for node in graph.layers]
     rows = tuple(
         (row.name, row.op, words, ", ".join(row.inputs), row.output_shape)
         for row, words in zip(document.nodes, written, strict=True)
@@ -78,16 +80,38 @@ def _table(graph: Graph, document: ShowDocument) -> Table:
     return Table(f"{graph.title} ({graph.name})" if graph.title else graph.name, _COLUMNS, rows)
 
 
+def _words(graph: Graph, node: Node) -> str:
+    """Return a node's arguments in short hand, and whose parameters it uses."""
+    shared = "" if node.shares is None else f"shares {graph.nodes[node.shares].name}"
+    return ", ".join(filter(None, (arguments(node.op), shared, "frozen" if node.frozen else "")))
+
+
 def spec_notes(spec: Spec, variant: str | None, settings: bool) -> list[str]:
     """Return what a reader of the spec's text should know: which variant was meant, and that ``settings`` do not change a text."""
     chosen = spec.variant(variant)
+    notes = []
     if settings:
-        return ["note: this is the text of the spec; --expanded writes out what comes of it under these settings"]
-    if chosen.name == spec.name:
+        notes.append("note: this is the text of the spec; --expanded writes out what comes of it under these settings")
+    if chosen.name != spec.name:
+        usual, values = _given(spec, None), _given(spec, chosen.name)
+        changed = ", ".join(f"{name}: {flow(value)}" for name, value in values.items() if value != usual.get(name))
+        own = f"with {changed}; a copy needs --variant {plain(chosen.name)} for it" if changed else "as it stands, by another name"
+        notes.append(f"note: {plain(chosen.name)} is this spec {own}")
+    return notes
+
+
+def _given(spec: Spec, variant: str | None) -> dict[str, Any]:
+    """Return the inputs and the params of a variant."""
+    params = spec.settings(variant)
+    return {name: value.evaluate(params) for name, value in spec.variant(variant).inputs.items()} | params
+
+
+def schema_notes(text: str, file: str | None) -> list[str]:
+    """Return what the owner of a copy should know: its first line may name a schema that does not lie beside it."""
+    if file is None or f"$schema=./{FILE}" not in text.partition("\n")[0]:
         return []
-    usual, values = spec.settings(), spec.settings(chosen.name)
-    changed = [f"{name}: {flow(value)}" for name, value in values.items() if value != usual[name]]
-    return [f"note: {plain(chosen.name)} is a variant of this spec: {', '.join(changed) or 'under another name'}"]
+    beside = os.path.join(os.path.dirname(file), FILE)
+    return [] if os.path.exists(beside) else [f"note: for editors, archcalc schema -o {plain(beside)} writes the schema that the first line names"]
 
 
 def expanded_notes(text: str) -> list[str]:

@@ -1,16 +1,16 @@
 """The summary of one network: its document for machines, its table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from archcalc.analysis import Report
-from archcalc.analysis.fold import GROUP, Fold, fold
+from archcalc.analysis.fold import GROUP, Fold, fold, scope
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.graph import Graph
-from archcalc.render.figures import count, plain, sizes
+from archcalc.render.figures import count, sizes
 from archcalc.render.formats import Result
 from archcalc.render.notation import arguments
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Row, Table
@@ -24,7 +24,10 @@ Inputs = list[int] | dict[str, list[int]]
 
 
 class LayerRow(msgspec.Struct, frozen=True):
-    """One layer, or with ``--depth`` the ``layers`` of a scope (``op`` is then ``group``). Counts are exact, bytes are bytes."""
+    """One layer, or with ``--depth`` the ``layers`` of a scope (``op`` is then ``group``). Counts are exact, bytes are bytes.
+
+    ``counted`` is under the convention that the document's ``count`` names, null where that tool does not know the operator.
+    """
 
     name: str
     op: str
@@ -45,6 +48,7 @@ class LayerRow(msgspec.Struct, frozen=True):
     paths_agree: bool
     neurons: int
     connections: int
+    counted: int | None
     shares: str | None
     layers: int
 
@@ -85,6 +89,8 @@ class Summary(msgspec.Struct, frozen=True):
     slips: tuple[str, ...]
 
 
+_SHARED = "^"  # the mark of parameters that count at another layer
+
 MACS = "MACs: multiply-accumulates of convolutions and linear layers, bias not counted"
 
 _COLUMNS = (
@@ -100,6 +106,7 @@ _COLUMNS = (
     Column("buffers", "buffers", "count"),
     Column("macs", "MACs", "count", 70),
     Column("macs_percent", "MACs %", "percent"),
+    Column("counted", "counted", "count", 75),
     Column("flops", "FLOPs (full)", "count"),
     Column("elementwise_flops", "element-wise", "count"),
     Column("output_bytes", "activation", "bytes", 40),
@@ -135,22 +142,22 @@ def summary(
     counted: "Count | None" = None,
 ) -> Result:
     """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns; MACs unless ``counted``."""
-    folds = fold(report, depth)
+    amounts = _amounts(graph, report, depth, counted)
     batched = {name: list(shape) for name, shape in report.input.items()}
     document = Summary(
         schema="archcalc.summary/1",
-        model=plain(model),
-        variant=plain(report.model),
+        model=model,
+        variant=report.model,
         title=report.title,
         input=next(iter(batched.values())) if len(batched) == 1 else batched,
         dtype=report.dtype,
         count="macs" if counted is None else counted.convention,
-        layers=tuple(_row(folded) for folded in folds),
+        layers=tuple(_row(folded, amounts[folded.layer.name]) for folded in fold(report, depth)),
         totals=TotalsRow(**msgspec.structs.asdict(report.totals), counted=report.totals.macs if counted is None else counted.total),
         unsupported={} if counted is None else counted.unsupported,
         slips=() if counted is None else counted.slips,
     )
-    return Result(document, "layers", partial(_table, document, graph, tuple(columns)))
+    return Result(document, "layers", partial(_table, document, graph, tuple(columns), _sharing(report, depth)))
 
 
 def chosen_columns(text: str | None, default: Sequence[str] = DEFAULT_COLUMNS) -> tuple[str, ...]:
@@ -161,7 +168,7 @@ def chosen_columns(text: str | None, default: Sequence[str] = DEFAULT_COLUMNS) -
     if text is None:
         return tuple(default)
     words = [word.strip().lower().replace("-", "_") for word in text.split(",") if word.strip()]
-    if words == ["all"]:
+    if [word.removeprefix("+") for word in words] == ["all"]:
         return tuple(COLUMNS)
     adds = text.strip().startswith("+")
     names = [word.removeprefix("+") for word in words if word != "+"]
@@ -174,12 +181,27 @@ def chosen_columns(text: str | None, default: Sequence[str] = DEFAULT_COLUMNS) -
     return tuple(dict.fromkeys([*default, *names] if adds else ["name", *names]))
 
 
-def _row(folded: Fold) -> LayerRow:
+def _amounts(graph: Graph, report: Report, depth: int | None, counted: "Count | None") -> dict[str, int | None]:
+    """Return what each row counts under the convention, None where the tool knows none of its layers."""
+    counts: Sequence[int | None] = [layer.macs for layer in report.layers]
+    if counted is not None:
+        from archcalc.analysis.conventions import layer_counts
+
+        counts = layer_counts(graph, counted.convention)
+    amounts: dict[str, int | None] = {}
+    for layer, amount in zip(report.layers, counts, strict=True):
+        name = layer.name if depth is None else scope(layer.name, depth)
+        before = amounts.get(name)
+        amounts[name] = before if amount is None else amount + (before or 0)
+    return amounts
+
+
+def _row(folded: Fold, counted: int | None) -> LayerRow:
     layer = folded.layer
-    fields = {name: getattr(layer, name) for name in LayerRow.__struct_fields__ if name != "layers"}
+    fields = {name: getattr(layer, name) for name in LayerRow.__struct_fields__ if name not in ("layers", "counted")}
     for name in ("receptive_field", "jump", "padding"):
         fields[name] = _per_axis(fields[name])
-    return LayerRow(**fields, layers=folded.layers)
+    return LayerRow(**fields, layers=folded.layers, counted=counted)
 
 
 def _per_axis(values: "Sequence[Any] | None") -> PerAxis:
@@ -190,27 +212,37 @@ def _per_axis(values: "Sequence[Any] | None") -> PerAxis:
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
-def _table(document: Summary, graph: Graph, keys: tuple[str, ...]) -> Table:
+def _sharing(report: Report, depth: int | None) -> dict[str, str]:
+    """Return the rows in which parameters of earlier layers are used, with the first of these uses in words."""
+    sharing: dict[str, str] = {}
+    for layer in report.layers:
+        if layer.shares is not None:
+            sharing.setdefault(layer.name if depth is None else scope(layer.name, depth), f"{layer.name} those of {layer.shares}")
+    return sharing
+
+
+def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapping[str, str]) -> Table:
     """Return the table of these columns."""
     written = {node.name: arguments(node.op) for node in graph.layers} if "arguments" in keys else {}
-    rows = tuple(tuple(_cell(key, row, document.totals, written) for key in keys) for row in document.layers)
+    rows = tuple(tuple(_cell(key, row, document.totals, written, sharing) for key in keys) for row in document.layers)
     return Table(
         f"{document.title} ({document.variant})" if document.title else document.variant,
-        _ranked(keys),
+        _ranked(keys, document.count),
         rows,
         _totals(document, keys),
         tuple(_notes(document)),
-        legends=_legends(document),
+        legends=_legends(document, sharing),
     )
 
 
-def _ranked(keys: tuple[str, ...]) -> tuple[Column, ...]:
+def _ranked(keys: tuple[str, ...], convention: str) -> tuple[Column, ...]:
     """Return the columns; on a narrow screen those that were asked for outlast the usual ones, and of equals the first."""
     usual = set(DEFAULT_COLUMNS) if set(DEFAULT_COLUMNS) <= set(keys) else {"name"}
-    return tuple(COLUMNS[key] if key in usual else COLUMNS[key]._replace(importance=95) for key in keys)
+    named = COLUMNS | {"counted": COLUMNS["counted"]._replace(heading=f"counted ({convention})")}
+    return tuple(named[key] if key in usual else named[key]._replace(importance=95) for key in keys)
 
 
-def _cell(key: str, row: LayerRow, totals: TotalsRow, written: dict[str, str]) -> Cell:
+def _cell(key: str, row: LayerRow, totals: TotalsRow, written: Mapping[str, str], sharing: Mapping[str, str]) -> Cell:
     if key == "arguments":
         return written.get(row.name, "") if row.op != GROUP else count(row.layers) + (" layer" if row.layers == 1 else " layers")
     if key.endswith("_percent"):
@@ -220,6 +252,8 @@ def _cell(key: str, row: LayerRow, totals: TotalsRow, written: dict[str, str]) -
         return ", ".join(value)
     if key in ("receptive_field", "jump") and not row.paths_agree:
         return Marked(value)
+    if key == "params" and row.name in sharing:
+        return Marked(value, _SHARED)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -258,9 +292,11 @@ def _notes(document: Summary) -> list[str]:
     return notes
 
 
-def _legends(document: Summary) -> tuple[tuple[str, str], ...]:
+def _legends(document: Summary, sharing: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what the columns count."""
     paths = "* the paths to this layer disagree in their stride or their centre; the field is all that they see together"
+    shared = f"{_SHARED} uses parameters of an earlier layer, which count there: {next(iter(sharing.values()), '')}"
+    shared += ", ..." if len(sharing) > 1 else ""
     disagree = not all(row.paths_agree for row in document.layers)
     return (
         ("macs", MACS),
@@ -268,4 +304,5 @@ def _legends(document: Summary) -> tuple[tuple[str, str], ...]:
         ("output_bytes", "activation: bytes of each layer's output (1 KiB = 1,024 bytes)"),
         ("saved_bytes", "saved: bytes that autograd keeps for the backward pass, each storage once"),
         *((("receptive_field", paths),) if disagree else ()),
+        *((("params", shared),) if sharing else ()),
     )

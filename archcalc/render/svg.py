@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from archcalc.render.figures import plain
+from archcalc.render.figures import cells, plain
 from archcalc.render.tables import Table
 from archcalc.render.terminal import STYLES, Screen, lay_out
 
@@ -27,10 +27,8 @@ rect { fill: #ffffff; stroke: #d1d9e0; }
 
 def svg(table: Table, width: int | None) -> str:
     """Return the picture of the table as a terminal of that width shows it."""
-    from rich.cells import cell_len
-
     lines = lay_out(table, Screen(width, colour=True, terminal=True)).rstrip("\n").split("\n")
-    widest = max(cell_len(_PAINTED.sub("", line)) for line in lines)
+    widest = max(cells(_PAINTED.sub("", line)) for line in lines)
     w, h = widest * CELL + 2 * EDGE, len(lines) * LINE + 2 * EDGE
     drawn = [text for number, line in enumerate(lines) for text in _texts(line, EDGE + (number + 0.75) * LINE)]
     title = f"<title>{escape(plain(table.title))}</title>" if table.title else ""
@@ -41,8 +39,6 @@ def svg(table: Table, width: int | None) -> str:
 
 def _texts(line: str, y: float) -> list[str]:
     """Return the words of a painted line, each at its own place, so that no viewer's font can shift a column."""
-    from rich.cells import cell_len
-
     drawn = []
     column = 0
     style = ""
@@ -51,9 +47,9 @@ def _texts(line: str, y: float) -> list[str]:
             style = _CLASSES[piece]
             continue
         for words in _WORDS.finditer(piece):
-            x = EDGE + (column + cell_len(piece[: words.start()])) * CELL
-            length = cell_len(words[0]) * CELL
+            x = EDGE + (column + cells(piece[: words.start()])) * CELL
+            length = cells(words[0]) * CELL
             attributes = f' class="{style}"' if style else ""
             drawn.append(f'<text x="{x:.1f}" y="{y:g}" textLength="{length:.1f}"{attributes}>{escape(words[0])}</text>')
-        column += cell_len(piece)
+        column += cells(piece)
     return drawn

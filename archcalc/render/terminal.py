@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from archcalc.render.figures import cells
 from archcalc.render.tables import ESSENTIAL, Cell, Marked, Table, Texts, notes, texts
 
 GAP = "  "
@@ -12,8 +13,6 @@ NARROWEST_PROSE = 24
 FOLDING = ("name", "prose")  # kinds of columns whose cells may stand on several lines
 MOST_COLUMNS_DIGITS = 5  # a wider terminal is a slip in the environment
 STYLES = {"bold": "1", "dim": "2", "red": "1;31", "cyan": "36", "blue": "1;34"}
-
-Measure = Callable[[str], int]
 
 
 class Screen(NamedTuple):
@@ -53,8 +52,6 @@ def _terminal_width(stream: Any) -> int:
 
 def lay_out(table: Table, screen: Screen) -> str:
     """Return the table as lines that fit the screen: whole columns go, the least important first, and a line says which."""
-    from rich.cells import cell_len
-
     shown = _aligned(table, texts(table))
     if screen.width is None:
         headings = [[heading] for heading in shown.headings]
@@ -62,7 +59,7 @@ def lay_out(table: Table, screen: Screen) -> str:
         headings = [heading.split(" ") for heading in shown.headings]
     body = [*shown.rows, *([shown.totals] if shown.totals else [])]
     columns = range(len(table.columns))
-    widths = {index: max(map(cell_len, (*headings[index], *(row[index] for row in body)))) for index in columns}
+    widths = {index: max(map(cells, (*headings[index], *(row[index] for row in body)))) for index in columns}
     prose = {index: min(widths[index], NARROWEST_PROSE) for index in columns if table.columns[index].kind == "prose"}
     kept = fitting(widths | prose, [column.importance for column in table.columns], screen.width)
     widths = {index: widths[index] for index in kept}
@@ -71,7 +68,7 @@ def lay_out(table: Table, screen: Screen) -> str:
     left_out = [shown.headings[index] for index in columns if index not in kept]
     if left_out:
         below = (*below, f"left out to fit {screen.width}: {', '.join(left_out)}; whole in a pipe or with -o FILE")
-    lines = _Lines(table, shown, widths, screen, cell_len)
+    lines = _Lines(table, shown, widths, screen)
     return "\n".join([*lines.head(), *lines.body(), *lines.foot(below)]) + "\n"
 
 
@@ -131,13 +128,13 @@ def _folding_widths(table: Table, widths: Mapping[int, int], prose: Mapping[int,
 class _Lines:
     """The lines of one table on one screen; ``widths`` holds the columns that are shown."""
 
-    def __init__(self, table: Table, shown: Texts, widths: Mapping[int, int], screen: Screen, measure: Measure):
-        self.table, self.shown, self.widths, self.screen, self.measure = table, shown, widths, screen, measure
+    def __init__(self, table: Table, shown: Texts, widths: Mapping[int, int], screen: Screen):
+        self.table, self.shown, self.widths, self.screen = table, shown, widths, screen
 
     def head(self) -> list[str]:
         """Return the title and the headings, whose words stand above each other where the column is narrower than they are."""
-        title = [self.screen.paint(line, "bold") for line in fold(self.shown.title, self.screen.width, self.measure)]
-        headings = {index: _words(self.shown.headings[index], width, self.measure) for index, width in self.widths.items()}
+        title = [self.screen.paint(line, "bold") for line in fold(self.shown.title, self.screen.width)]
+        headings = {index: _words(self.shown.headings[index], width) for index, width in self.widths.items()}
         height = max(map(len, headings.values()))
         high = {index: [""] * (height - len(lines)) + lines for index, lines in headings.items()}
         return [*title, *([""] if title else []), *self._lines(high, lambda text: "bold"), *self.rule()]
@@ -152,7 +149,7 @@ class _Lines:
 
     def foot(self, notes: Sequence[str]) -> list[str]:
         totals = [] if self.shown.totals is None else [*self.rule(), *self.row(self.shown.totals, lambda text: "bold")]
-        folded = [line for note in notes for line in fold(note, self.screen.width, self.measure)]
+        folded = [line for note in notes for line in fold(note, self.screen.width)]
         return [*totals, *([""] if folded else []), *(self.screen.paint(line, "dim") for line in folded)]
 
     def rule(self) -> list[str]:
@@ -164,7 +161,7 @@ class _Lines:
         columns = self.table.columns
         return self._lines(
             {
-                index: fold(cells[index], width, self.measure) or [""] if columns[index].kind in FOLDING else [cells[index]]
+                index: fold(cells[index], width) or [""] if columns[index].kind in FOLDING else [cells[index]]
                 for index, width in self.widths.items()
             },
             style,
@@ -174,51 +171,51 @@ class _Lines:
         height = max(map(len, columns.values()))
         lines = []
         for number in range(height):
-            cells = {index: column[number] if number < len(column) else "" for index, column in columns.items()}
-            lines.append(GAP.join(self._padded(index, text, style(text)) for index, text in cells.items()).rstrip())
+            texts = {index: column[number] if number < len(column) else "" for index, column in columns.items()}
+            lines.append(GAP.join(self._padded(index, text, style(text)) for index, text in texts.items()).rstrip())
         return lines
 
     def _padded(self, index: int, text: str, style: str) -> str:
-        space = " " * (self.widths[index] - self.measure(text))
+        space = " " * (self.widths[index] - cells(text))
         painted = self.screen.paint(text, style)
         return space + painted if self.table.columns[index].right else painted + space
 
 
-def _words(heading: str, width: int, measure: Measure) -> list[str]:
+def _words(heading: str, width: int) -> list[str]:
     """Return the words of a heading in as few lines as the column is wide enough for."""
     lines = [""]
     for word in heading.split(" "):
         joined = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], joined] if measure(joined) <= width else [*lines, word]
+        lines = [*lines[:-1], joined] if cells(joined) <= width else [*lines, word]
     return [line for line in lines if line] or [""]
 
 
-def fold(text: str, width: int | None, measure: Measure) -> list[str]:
+def fold(text: str, width: int | None) -> list[str]:
     """Return the text in lines of at most so many cells, broken behind a space, else behind a dot; none for no text."""
     lines = []
     while text:
-        end = len(text) if width is None else _end_of_line(text, width, measure)
+        end = len(text) if width is None else _end_of_line(text, width)
         lines.append(text[:end].rstrip(" "))
         text = text[end:].lstrip(" ")
     return lines
 
 
-def _end_of_line(text: str, width: int, measure: Measure) -> int:
+def _end_of_line(text: str, width: int) -> int:
     """Return where the first line ends: at a break in its last two thirds, or else in the middle of a word."""
-    cut = _fitting(text, width, measure)
+    cut = _fitting(text, width)
     if cut == len(text) or text[cut] == " ":
         return cut
     breaks = (text.rfind(character, 0, cut) + 1 for character in " .")
-    return next((end for end in breaks if end and measure(text[:end]) >= width // 3), cut)
+    return next((end for end in breaks if end and cells(text[:end]) >= width // 3), cut)
 
 
-def _fitting(text: str, width: int, measure: Measure) -> int:
+def _fitting(text: str, width: int) -> int:
     """Return how many characters fit: at least one."""
     if text.isascii():
         return max(1, min(width, len(text)))
-    cells = 0
+    taken = 0
     for position, character in enumerate(text):
-        cells += measure(character)
-        if cells > width and position:
+        taken += cells(character)
+        if taken > width and position:
             return position
     return len(text)

@@ -6,11 +6,11 @@ from xml.sax.saxutils import quoteattr
 
 import msgspec
 
-from archcalc.render.figures import plain
+from archcalc.render.figures import cells, plain
 from archcalc.render.formats import Result, as_json
 from archcalc.render.markup import markdown
 from archcalc.render.tables import Column, Table
-from archcalc.render.terminal import PIPE, Measure, Screen, fold
+from archcalc.render.terminal import PIPE, Screen, fold
 from archcalc.worksheet.page import Finding, Judgement, Page, Plain
 
 MARKS = {"right": " ", "wrong": "x", "unread": "?"}
@@ -104,37 +104,35 @@ def _number(count: int, noun: str) -> str:
 
 def as_text(verified: Verified, screen: Screen) -> str:
     """Return the findings for people: lines that were not read, then what is wrong and why, then the sum of it."""
-    from rich.cells import cell_len
-
     findings = verified.judgement.findings
     shown = [finding for finding in findings if finding.verdict == "unread"]
     shown += [finding for finding in findings if finding.verdict == "wrong"]
     width = len(str(max((finding.line for finding in shown), default=1)))
     texts = [plain(finding.text.strip()) for finding in findings if finding.verdict == "wrong"]
-    beside = min(WIDEST_TEXT, max(map(cell_len, texts), default=0))
+    beside = min(WIDEST_TEXT, max(map(cells, texts), default=0))
     lines: list[str] = []
     for finding in shown:
-        lines += _told(verified, finding, width, beside, screen, cell_len)
-    lines += [line for said in verified.conventions for line in fold(plain(said), screen.width, cell_len)]
+        lines += _told(verified, finding, width, beside, screen)
+    lines += [line for said in verified.conventions for line in fold(plain(said), screen.width)]
     style = "bold" if verified.passes else "red"
     return "\n".join([*lines, screen.paint(plain(verified.summary), style)]) + "\n"
 
 
-def _told(verified: Verified, finding: Finding, width: int, beside: int, screen: Screen, measure: Measure) -> list[str]:
+def _told(verified: Verified, finding: Finding, width: int, beside: int, screen: Screen) -> list[str]:
     """Return the lines of one finding: the page's line, the first remark beside it where there is room, the others below."""
     mark = MARKS[finding.verdict]
     indent = " " * (width + len(mark) + 3)
     room = None if screen.width is None else max(NARROWEST_REMARK, screen.width - len(indent))
     text = plain(finding.text.strip())
     remarks = [plain(remark) for remark in verified.remarks(finding)]
-    if remarks and measure(text) <= beside and (room is None or beside + 2 + measure(remarks[0]) <= room):
-        told = f"{text}{' ' * (beside - measure(text))}  {remarks.pop(0)}"
+    if remarks and cells(text) <= beside and (room is None or beside + 2 + cells(remarks[0]) <= room):
+        told = f"{text}{' ' * (beside - cells(text))}  {remarks.pop(0)}"
     else:
-        told, *rest = fold(text, min(room or WIDEST_LINE, WIDEST_LINE), measure) or [""]
+        told, *rest = fold(text, min(room or WIDEST_LINE, WIDEST_LINE)) or [""]
         told += " ..." if rest else ""
-    is_wrong = finding.verdict == "wrong"
-    first = f"{finding.line:>{width}} {screen.paint(mark, 'red' if is_wrong else 'dim')}  {screen.paint(told, '' if is_wrong else 'dim')}"
-    below = [part for remark in remarks for part in fold(remark, None if room is None else room - 2, measure)]
+    of_mark, of_text = ("red", "") if finding.verdict == "wrong" else ("dim", "dim")
+    first = f"{finding.line:>{width}} {screen.paint(mark, of_mark)}  {screen.paint(told, of_text)}"
+    below = [part for remark in remarks for part in fold(remark, None if room is None else room - 2)]
     return [first, *(f"{indent}  {part}" for part in below)]
 
 

@@ -6,22 +6,22 @@ from typing import Any
 
 import msgspec
 
-from archcalc.errors import Place, ShapeError, SpecError, UsageError, did_you_mean
+from archcalc.errors import Place, ShapeError, SpecError, UsageError, did_you_mean, one_line
 from archcalc.graph import Graph
 from archcalc.ops import OPS
 from archcalc.spec.expand import POSITIONED, Expander
 from archcalc.spec.expect import Expectation, read_expectations
+from archcalc.spec.given import LARGEST_SIZE, by_name, channels_first, plain, size_problem
 from archcalc.spec.paths import Scope
+from archcalc.spec.refusals import unknown_defaults
 from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
 from archcalc.spec.steps import COMMON, FLAT, Body, Signature, StepReader, called_blocks, read_arguments
-from archcalc.spec.synonyms import OPERATORS
 from archcalc.spec.values import Value, read_name, read_value
 from archcalc.spec.whitelist import shown
 
 KEYS = ("name", "title", "source", "input", "params", "defaults", "blocks", "layers", "variants", "expect")
 VARIANT_KEYS = ("title", "source", "input", "set", "expect")
-LARGEST_INPUT = 2**31 - 1
 
 Inputs = dict[str, Value]  # the sizes of each input, by name
 
@@ -64,7 +64,8 @@ class Spec(msgspec.Struct, frozen=True):
 
         Raises ArchcalcError for an unknown variant or setting, and for a network that does not fit together.
         """
-        if type(batch) is not int or not 1 <= batch <= LARGEST_INPUT:
+        batch = plain(batch)
+        if type(batch) is not int or not 1 <= batch <= LARGEST_SIZE:
             raise UsageError(
                 "E207", f"batch must be a whole number of at least 1, not {shown(batch)}", help="batch 1 is a single image"
             )
@@ -78,7 +79,11 @@ class Spec(msgspec.Struct, frozen=True):
                 error.place = chosen.inputs[name].tree.place()
                 raise
         count = len(expander.builder.nodes)
-        end = expander.body(self.layers, Scope("", self.layers.names), params, 0 if count == 1 else None)
+        try:
+            end = expander.body(self.layers, Scope("", expander.written(self.layers)), params, 0 if count == 1 else None)
+        except ShapeError as error:
+            error.help = channels_first([tuple(node.output)[1:] for node in expander.builder.nodes[:count]]) or error.help
+            raise
         if end is None or len(expander.builder.nodes) == count:
             raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:", place=self.layers_place)
         outputs = {"output": end, **expander.heads}
@@ -86,7 +91,7 @@ class Spec(msgspec.Struct, frozen=True):
 
     def variant(self, name: str | None) -> Variant:
         """Return a variant by name, the file's default for None. Raises UsageError if there is none of this name."""
-        found = self.variants.get(name or self.name)
+        found = self.variants.get(str(name or self.name))
         if found is None:
             known = list(self.variants)
             way_out = did_you_mean(str(name), known) or f"one of {', '.join(known[:20])}"
@@ -99,19 +104,16 @@ class Spec(msgspec.Struct, frozen=True):
 
     def _params(self, variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return every param's value: the caller's, else the variant's, else the file's, which may name earlier params."""
-        for name in settings:
-            if name not in self.params:
-                way_out = did_you_mean(name, list(self.params)) or f"{self.name} declares no params"
-                raise UsageError("E203", f"{self.name} has no param {name}", help=way_out)
+        given = by_name(settings, self.params, "E203", self.name, "param")
         values: dict[str, Any] = {}
         for name, declared in self.params.items():
             default = values[name] = declared.evaluate(values)
             chosen = variant.set.get(name)
-            if name in settings:
-                values[name] = settings[name]
-                if not _of_one_kind(settings[name], default):
+            if name in given:
+                values[name] = given[name]
+                if not _of_one_kind(given[name], default):
                     help = f"--set {name}={shown(default).replace(' ', '')}"
-                    raise UsageError("E205", _other_kind(name, settings[name], default), help=help)
+                    raise UsageError("E205", _other_kind(name, given[name], default), help=help)
             elif chosen is not None:
                 del values[name]  # a param cannot be defined by itself
                 values[name] = chosen.evaluate(values)
@@ -120,23 +122,19 @@ class Spec(msgspec.Struct, frozen=True):
         return values
 
     def _sizes(
-        self, variant: Variant, params: Mapping[str, Any], given: Mapping[str, tuple[int, ...]]
+        self, variant: Variant, params: Mapping[str, Any], inputs: Mapping[str, tuple[int, ...]]
     ) -> dict[str, tuple[int, ...]]:
         """Return each input's sizes without the batch."""
-        for name in given:
-            if name not in variant.inputs:
-                raise UsageError("E204", f"{variant.name} has no input {name}", help=did_you_mean(name, list(variant.inputs)))
+        given = by_name(inputs, variant.inputs, "E204", variant.name, "input")
         found = {}
         for name, value in variant.inputs.items():
             sizes = given[name] if name in given else value.evaluate(params)
-            sizes = list(sizes) if isinstance(sizes, tuple) else sizes
-            fits = isinstance(sizes, list) and 1 <= len(sizes) <= 4
-            if not fits or not all(type(size) is int and 1 <= size <= LARGEST_INPUT for size in sizes):
-                message = f"input must be a list of one to four whole numbers of at least 1, not {shown(sizes)}"
+            wrong = size_problem(sizes)
+            if wrong is not None:
                 help = "channels, height, width: [3, 224, 224]"
                 if name in given:
-                    raise UsageError("E204", message, help=help)
-                raise SpecError("E040", message, help=help, place=value.tree.place())
+                    raise UsageError("E204", wrong, help=help)
+                raise SpecError("E040", wrong, help=help, place=value.tree.place())
             found[name] = tuple(sizes)
         return found
 
@@ -152,7 +150,7 @@ def parse(text: str | bytes, file: str) -> Spec:
     for key in ("input", "layers"):
         if tree.get(key) is None:
             raise SpecError("E042", f"the spec has no {key}", help=_EXAMPLES[key], place=tree.place())
-    default = _text(tree, "name") or file.replace("\\", "/").rpartition("/")[2].partition(".")[0] or "spec"
+    default = _text(tree, "name") or one_line(file.replace("\\", "/").rpartition("/")[2].partition(".")[0]) or "spec"
     params = _params(_entries(tree, "params"))
     defaults = {key.text: _defaults(key, value) for key, value in _entries(tree, "defaults")}
     headers = [_header(key) for key, _ in _entries(tree, "blocks")]
@@ -254,8 +252,7 @@ def _defaults(key: Scalar, tree: Tree) -> dict[str, Value]:
     """Read one operator's defaults."""
     op = OPS.get(key.text)
     if op is None:
-        way_out = did_you_mean(key.text, list(OPS), OPERATORS) or "defaults are per operator, named as in torch.nn"
-        raise SpecError("E034", f"unknown operator {key.text[:60]}", help=way_out, place=key.place())
+        raise unknown_defaults(key)
     if not isinstance(tree, TreeMapping):
         help = f"{key.text}: {{bias: false}}"
         raise SpecError("E043", f"the defaults of {key.text} must be a mapping, not {tree.kind}", help=help, place=tree.place())

@@ -1,14 +1,15 @@
 """Steps become nodes: conditions, repeats, blocks and names are worked out, and every expression meets its numbers."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from archcalc.errors import ArchcalcError, ArgumentError, ShapeError, SpecError
 from archcalc.graph import Builder
-from archcalc.ops import Op
+from archcalc.ops import OPS, Op
+from archcalc.ops.base import kinds
+from archcalc.spec.arguments import Arguments, at_argument
 from archcalc.spec.paths import Paths, Scope
-from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step, whole_help
+from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step
 from archcalc.spec.synonyms import WORDS
 from archcalc.spec.values import Name, Value
 from archcalc.spec.whitelist import shown
@@ -35,6 +36,7 @@ class Expander:
         self.frozen = False
         self.work = Work()
         self.depth = 0
+        self._written: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
 
     def body(self, body: Body, scope: Scope, names: Names, current: int | None) -> int | None:
         """Run the steps of a body one after the other and return where they end."""
@@ -62,10 +64,10 @@ class Expander:
             if common.repeat is None:
                 end = self.once(step, scope, self._path(step, scope, names), names, start)
             else:
-                end = self._repeated(step, scope, names, start)
+                end = self._repeated(step, scope, names, start, current)
         return current if isinstance(step, GroupStep) and step.head else end
 
-    def _repeated(self, step: Step, scope: Scope, names: Names, start: int | None) -> int | None:
+    def _repeated(self, step: Step, scope: Scope, names: Names, start: int | None, before: int | None) -> int | None:
         """Run a step n times; ``i`` counts from 0, and X stands as X.0, X.1, ... unless its name counts itself."""
         common = step.common
         assert common.repeat is not None
@@ -74,7 +76,7 @@ class Expander:
             message = f"repeat must be a whole number from 0 to {MOST_REPEATS:,}, not {shown(times)}"
             raise SpecError("E052", message, place=common.repeat.tree.place())
         if not times:
-            return start
+            return before  # left out, as by a condition
         counted = _is_flat(step) or (common.name is not None and "i" in common.name.template.names)
         path = "" if counted else self._path(step, scope, names)
         if path:
@@ -99,7 +101,7 @@ class Expander:
 
     def _repeated_merge(self, step: MergeStep, path: str, names: Names, current: int | None) -> int | None:
         """Run a merge and its branches in a scope of their own: in the one around it their names would come twice."""
-        scope = Scope(path + ".", step.names)
+        scope = Scope(path + ".", self.written(step))
         end = self.once(step, scope, scope.name(step.op.short, None, self.paths.points), names, current)
         if end is not None:
             self.paths.mark(path, end, step.common)
@@ -129,9 +131,9 @@ class Expander:
             return self._merge(step, scope, path, names, current)
         if isinstance(step, BlockStep):
             body, inner = self.blocks[step.block], self._arguments(step, names, current)
-            inside = scope if step.flat else Scope(path + ".", body.names)
+            inside = scope if step.flat else Scope(path + ".", self.written(body))
             return self._scoped(step.common, scope, inside, body, inner, current)
-        inside = scope if step.flat else Scope(path + ".", step.body.names, step.numbered)
+        inside = scope if step.flat else Scope(path + ".", self.written(step.body), step.numbered)
         end = self._scoped(step.common, scope, inside, step.body, names, current)
         if step.head and end is not None:
             self._head(path, end, step.common)
@@ -146,16 +148,24 @@ class Expander:
 
     def _op(self, step: OpStep, names: Names, current: int) -> Op:
         """Return the step's operator with its arguments evaluated."""
-        arguments = _Arguments(self, step, names, current)
-        key = tuple([_key(arguments[name]) for name in step.varying])
+        arguments = Arguments(self, step, names, current)
+        key = tuple([self._key(arguments[name], step) for name in step.varying])
         op = step.made.get(key)
         if op is None:
             values = {name: arguments[name] for name in (*step.arguments, *step.defaults)}
             try:
                 op = step.made[key] = step.op(**values)
             except ArgumentError as error:
-                raise _at_argument(error, step, values) from None
+                raise at_argument(error, step, values) from None
         return op
+
+    def _key(self, value: Any, step: OpStep) -> Any:
+        """Return a key for an argument's value; True and 1 are equal in Python, but not the same argument."""
+        if not isinstance(value, list):
+            return type(value), value
+        text = repr(value)
+        self.work.spend(len(text), step.common.place)
+        return text
 
     def _add(self, common: Common, op: Op, path: str, inputs: tuple[int, ...], scope: Scope, names: Names) -> int:
         """Add the node of an operator."""
@@ -241,6 +251,11 @@ class Expander:
         if name == "i":
             return "i counts the rounds of a step with repeat, inside it; its `if` is judged once, before"
         if name not in POSITIONED:
+            if name.lower() == "same":
+                takers = [taker for taker, op in OPS.items() if any("same" in kind.words for kind in kinds(op).values())]
+                return f"same, written small, is a padding that {', '.join(takers)} take"
+            if self.paths.names_step(name):
+                return f'{name} is a step, not a value; write `from: {name}`, or with a number in braces `from: "enc{{level}}"`'
             return WORDS.get(name.lower())
         if current is None:
             return "the network has several inputs, and this step does not say which it takes: write `from: NAME`"
@@ -252,6 +267,21 @@ class Expander:
             message = f"{what} must be true or false, not {shown(flag)}"
             raise SpecError("E053", message, help="write a comparison: n > 0", place=value.tree.place())
         return flag
+
+    def written(self, body: Body | MergeStep) -> frozenset[str]:
+        """Return the names that are written out in a body's scope, those in the flat blocks that it calls among them."""
+        if not body.flat_blocks:
+            return body.names
+        key = body.names, body.flat_blocks
+        if key not in self._written:
+            found, blocks, waiting = set(body.names), set(body.flat_blocks), list(body.flat_blocks)
+            while waiting:
+                inner = self.blocks[waiting.pop()]
+                found |= inner.names
+                waiting += inner.flat_blocks - blocks
+                blocks |= inner.flat_blocks
+            self._written[key] = frozenset(found)
+        return self._written[key]
 
     def _path(self, step: Step, scope: Scope, names: Names) -> str:
         """Return the full path that a step gets in its scope, and take note of its turn."""
@@ -291,69 +321,6 @@ class Expander:
             message = f"{inside} shares the parameters of {holder}, which has no step {twin}"
             raise SpecError("E055", message, help="both must be the same block, with the same steps", place=common.place.place())
         return self.paths.points[twin]
-
-
-class _Arguments(dict[str, Any]):
-    """The arguments of one operator step, evaluated when first asked for, since they may name each other."""
-
-    def __init__(self, expander: Expander, step: OpStep, names: Names, current: int):
-        super().__init__()
-        self.expander = expander
-        self.step = step
-        self.names = names
-        self.current = current
-        self.waiting: list[str] = []
-
-    def __missing__(self, name: str) -> Any:
-        value = self.step.arguments.get(name)
-        names = self.names
-        if value is None:
-            value, names = self.step.defaults[name], self.expander.params  # the spec's defaults see params, not a block's arguments
-        if value.names:
-            names = {**_unwritten(self.step.op, value.names), **names, **self._others(name, value)}
-        self[name] = result = self.expander.evaluate(value, names, self.current)
-        return result
-
-    def _others(self, name: str, value: Value) -> dict[str, Any]:
-        """Return the other arguments of the step that the value names. Its own name means what it means outside: stride: stride."""
-        self.waiting.append(name)
-        found = {}
-        for other in sorted(value.names):
-            if other == name or not (other in self.step.arguments or other in self.step.defaults):
-                continue
-            if other in self.waiting:
-                raise SpecError("E056", f"{name} and {other} are each defined by the other", place=value.tree.place())
-            found[other] = self[other]
-        self.waiting.pop()
-        return found
-
-
-@lru_cache(maxsize=1024)
-def _unwritten(op: type[Op], names: frozenset[str]) -> dict[str, Any]:
-    """Return what the operator takes for those of the names that are arguments with a default: ``dilation`` is 1."""
-    fields = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
-    return {name: _plain(fields[name]) for name in names if name in fields}
-
-
-def _plain(default: Any) -> Any:
-    """Return a default as a spec would write it: (1, 1) is 1."""
-    if isinstance(default, tuple):
-        return default[0] if len(set(default)) == 1 else list(default)
-    return default
-
-
-def _key(value: Any) -> Any:
-    """Return a key for a value; True and 1 are equal in Python, but not the same argument."""
-    return repr(value) if isinstance(value, list) else (type(value), value)
-
-
-def _at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) -> ArgumentError:
-    """Return the error with the place of the argument that it is about."""
-    value = step.arguments.get(error.argument) or step.defaults.get(error.argument)
-    if value is not None:
-        error.place = value.tree.place()
-        error.help = error.help or whole_help(value, values[error.argument])
-    return error
 
 
 def _is_flat(step: Step) -> bool:

@@ -1,6 +1,7 @@
 """From what a user names, a bundled model or a file, to its spec and its graph."""
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,9 @@ from archcalc.graph import Graph
 from archcalc.spec.document import Spec, parse
 from archcalc.spec.source import MOST_BYTES
 from archcalc.spec.zoo import index
+
+SUFFIXES = (".yaml", ".yml")
+STDIN = "-"  # stands for standard input, as a path does for a file
 
 
 def load(
@@ -25,17 +29,18 @@ def load(
     ``set`` changes declared params, ``input`` the input's sizes without the batch: (channels, height, width), or a mapping of them
     by name where there are several. Raises ArchcalcError for whatever is not there or does not fit.
     """
-    spec, chosen = read_spec(os.fspath(model))
+    spec, chosen = read_spec(os.fsdecode(model))
     if input is not None and not isinstance(input, Mapping):
         names = list(spec.variant(variant or chosen).inputs)
         if len(names) > 1:
-            raise UsageError("E204", f"{spec.name} has {len(names)} inputs: {', '.join(names)}", help="give a mapping: name -> sizes")
+            message = f"{spec.name} has {len(names)} inputs: {', '.join(names)}"
+            raise UsageError("E204", message, help="give a mapping: name -> sizes")
         input = {names[0]: input}
     return spec.graph(variant or chosen, set, input, batch)
 
 
 def read_spec(model: str) -> tuple[Spec, str | None]:
-    """Return the spec that a bundled name or a path stands for, and the variant that the name chose.
+    """Return the spec that a bundled name or a path (``-``: standard input) stands for, and the variant that the name chose.
 
     Raises UsageError if there is neither, SpecError if the file cannot be read as a spec.
     """
@@ -43,16 +48,27 @@ def read_spec(model: str) -> tuple[Spec, str | None]:
     path = index().get(name)
     if path is not None:
         return bundled(path), name
-    if not model.endswith((".yaml", ".yml")) and not any(separator in model for separator in "/\\"):
-        meant = nearest(name, list(index()))
-        help = f"did you mean {meant}?" if meant else "archcalc list shows the bundled models; a path to a spec ends in .yaml"
-        raise UsageError("E201", f"there is no model {model}", help=help)
+    if model == STDIN:
+        return parse(_content(model), "stdin"), None
+    if not model.lower().endswith(SUFFIXES) and not any(separator in model for separator in "/\\"):
+        raise UsageError("E201", f"there is no model {model}", help=_way_to(model, name))
     return parse(_content(model), model), None
+
+
+def _way_to(model: str, name: str) -> str:
+    """Return what was probably meant: a file that lies here, or a bundled model of a like name."""
+    if os.path.isfile(model):
+        return f"for the file of this name write ./{model}"
+    files = (model + suffix for suffix in SUFFIXES)
+    meant = next(filter(os.path.isfile, files), None) or nearest(name, list(index()))
+    return f"did you mean {meant}?" if meant else "archcalc list shows the bundled models; a path to a spec ends in .yaml"
 
 
 def _content(path: str) -> bytes:
     """Return the start of a file, up to more than a spec may have. Raises UsageError if it cannot be read."""
     try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
         with open(path, "rb") as file:
             return file.read(MOST_BYTES + 1)
     except FileNotFoundError:

@@ -1,12 +1,14 @@
 """Names as paths: what a step is called in its scope, and the tensor that each path stands for."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from archcalc.errors import SpecError, did_you_mean
 from archcalc.spec.source import Scalar
 from archcalc.spec.steps import Common
 from archcalc.spec.values import Name
+from archcalc.spec.whitelist import shown
 
 LONGEST_PATH = 500  # characters: a path is repeated in every layer below it
 
@@ -27,15 +29,26 @@ class Scope:
         """Return the full path of the next step: its given name, or its position, or its short name and count."""
         position = self.position
         self.position += 1
+        if short[-1].isdigit():
+            short += "_"  # relu6_1 and conv3x3_1, not relu61
         count = self.counts[short] = self.counts.get(short, 0) + 1
         if given is not None:
             return self.path + given
         if self.numbered:
             return f"{self.path}{position}"
-        while f"{short}{count}" in self.written or f"{self.path}{short}{count}" in taken:
-            count += 1
+        count = _unwritten(self.written, short, count)
+        while f"{self.path}{short}{count}" in taken:
+            count = _unwritten(self.written, short, count + 1)
         self.counts[short] = count
         return f"{self.path}{short}{count}"
+
+
+@lru_cache(maxsize=4096)
+def _unwritten(written: frozenset[str], short: str, count: int) -> int:
+    """Return the first count from this one on whose name is not written out; kept, since each round of a repeat asks it anew."""
+    while f"{short}{count}" in written:
+        count += 1
+    return count
 
 
 class Paths:
@@ -73,9 +86,17 @@ class Paths:
             path = path[: path.rstrip(".").rfind(".") + 1]
         return path + wanted
 
+    def names_step(self, name: str) -> bool:
+        """Whether some step, in whatever scope, bears this name."""
+        return any(path == name or path.endswith("." + name) for path in self.points)
+
     def _unknown(self, name: Name, wanted: str, scope: Scope, names: Mapping[str, Any]) -> SpecError:
         if wanted in scope.written:
             way_out = f"{wanted} stands further down, or its `if` is false here; only what ran before can be named"
+        elif wanted in names:
+            way_out = (
+                f'{wanted} is a value here, {shown(names[wanted])}, and no step; in braces a name may hold it: "enc{{{wanted}}}"'
+            )
         else:
             inside = {path.removeprefix(scope.path) for path in self.points}
             alike = {path for path in inside if path.count(".") == wanted.count(".")}

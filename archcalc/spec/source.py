@@ -311,7 +311,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _number(text: str) -> str | int | float:
-    """Return the number that a plain text is by YAML 1.2's core schema, or the text itself. 010 is ten: no octal by a leading zero."""
+    """Return the number that a plain text is by YAML 1.2's core schema, or the text itself. 010 is ten, not octal."""
     if text.isdigit() and text.isascii():
         return int(text)
     try:

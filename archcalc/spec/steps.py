@@ -4,25 +4,21 @@ Reading is where everything is refused that can be judged without numbers: unkno
 that no variant takes.
 """
 
-import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from archcalc.errors import SpecError, did_you_mean
 from archcalc.ops import OPS, Op
-from archcalc.ops.base import kinds, required, shown
+from archcalc.ops.base import kinds, required
+from archcalc.spec.refusals import counted, empty_step, example, not_one_step, unknown_argument, unknown_step, wrong_argument
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
-from archcalc.spec.synonyms import ARGUMENTS, ELSEWHERE, INFERRED, OPERATORS, WORDS
+from archcalc.spec.synonyms import ARGUMENTS
 from archcalc.spec.values import Name, Value, read_name, read_value
-from archcalc.spec.whitelist import LARGEST_NUMBER
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
 FLAT = "flat"  # what only a block's call or a group may carry: its steps stand in the scope around it
-
-_CALLED = (
-    r"(?s:(?:torch\.)?(?:nn\.)?(\w+) ?(?:\(.*)?)"  # nn.Conv2d(3, 64), as in a module's source; compiled when an error needs it
-)
 
 
 class Common(msgspec.Struct, frozen=True):
@@ -45,7 +41,7 @@ class OpStep(msgspec.Struct, frozen=True):
     arguments: dict[str, Value]
     defaults: dict[str, Value]
     varying: tuple[str, ...]  # the arguments that must be evaluated each time the step runs
-    made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built, by the values of the varying arguments
+    made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built, by what varies
 
 
 class MergeStep(msgspec.Struct, frozen=True):
@@ -56,6 +52,7 @@ class MergeStep(msgspec.Struct, frozen=True):
     branches: tuple["Body", ...]
     labels: tuple[str, ...]
     names: frozenset[str]  # written out in the branches
+    flat_blocks: frozenset[str]  # called there
 
 
 class BlockStep(msgspec.Struct, frozen=True):
@@ -81,10 +78,14 @@ Step = OpStep | MergeStep | BlockStep | GroupStep
 
 
 class Body(msgspec.Struct, frozen=True):
-    """A list of steps, and the names that are written out in it (nameless steps keep clear of them)."""
+    """A list of steps, and the names that are written out in its scope (nameless steps keep clear of them).
+
+    ``flat_blocks`` are those that are called in the scope and add to it the names in their own bodies.
+    """
 
     steps: tuple[Step, ...]
     names: frozenset[str]
+    flat_blocks: frozenset[str]
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -112,18 +113,20 @@ class StepReader:
                 "E032", f"{what} must be a list of steps, not {tree.kind}", help="begin each step with `- `", place=tree.place()
             )
         steps = tuple(self.step(item) for item in tree.items)
-        return Body(steps, frozenset().union(*(_written_names(step) for step in steps)))
+        return Body(steps, *_written(steps))
 
     def step(self, tree: Tree) -> Step:
         """Read one step in any of its forms."""
         if isinstance(tree, Scalar):
+            if tree.value is None:
+                raise empty_step(tree)
             return self._named(tree, None)
         if isinstance(tree, Sequence):
             raise SpecError(
                 "E033", "a step must be an operator or a block, not a list", help="one `- ` too many?", place=tree.place()
             )
         if len(tree.entries) != 1:
-            raise self._not_one_step(tree)
+            raise not_one_step(tree, self.blocks)
         key, arguments = tree.entries[0]
         return self._named(key, None if isinstance(arguments, Scalar) and arguments.value is None else arguments)
 
@@ -135,42 +138,11 @@ class StepReader:
             return self._block(key, arguments)
         op = OPS.get(name)
         if op is None:
-            raise self._unknown(key)
+            raise unknown_step(key, {name: block.arguments for name, block in self.blocks.items()})
         if isinstance(arguments, (Scalar, Sequence)):
             message = f"{name} takes named arguments, not {arguments.kind}"
-            raise SpecError("E035", message, help=f"write `- {example(op)}`", place=arguments.place())
+            raise SpecError("E035", message, help=f"write `- {example(op, arguments)}`", place=arguments.place())
         return self._merge(key, op, arguments) if op.merges else self._op(key, op, arguments)
-
-    def _not_one_step(self, tree: Mapping) -> SpecError:
-        """Return the error for a mapping that should be a single operator or block with its arguments inside."""
-        if not tree.entries:
-            return _empty_step(tree)
-        words = [key.text for key, _ in tree.entries]
-        step = next((word for word in words if word in OPS or word in self.blocks or word in ("group", "head")), None)
-        if step is None:
-            way_out = "begin with the operator: `- Conv2d: {out_channels: 64, kernel_size: 3}`"
-        else:
-            way_out = (
-                f"write `- {step}: {{{', '.join(f'{word}: ...' for word in words[:3] if word != step)}}}`, or indent them deeper"
-            )
-        listed = ", ".join(words[:6])
-        return SpecError(
-            "E033", f"a step is one operator or block with its arguments inside, not {listed}", help=way_out, place=tree.place()
-        )
-
-    def _unknown(self, key: Scalar) -> SpecError:
-        """Return the error for a step that names no operator and no block."""
-        name = key.text
-        if not name:
-            return _empty_step(key)
-        called = re.fullmatch(_CALLED, name)
-        if called and called[1] != name and called[1] in OPS:
-            way_out: str | None = f"write `- {example(OPS[called[1]])}`"
-        else:
-            way_out = did_you_mean(name, [*OPS, *self.blocks, "group", "head"], OPERATORS)
-        what = "operator" if name[:1].isupper() else "block"
-        otherwise = "operators are named as in torch.nn; a block is defined under blocks:"
-        return SpecError("E034", f"unknown {what} {name[:60]}", help=way_out or otherwise, place=key.place())
 
     def _op(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> OpStep:
         known = kinds(op)
@@ -201,7 +173,7 @@ class StepReader:
             way_out = "share the steps in its branches, or a block around them"
             raise SpecError("E037", f"{name} has no parameters of its own to share", help=way_out, place=common.share.tree.place())
         labels = tuple(branch.text for branch, _ in own) or tuple(source.tree.text for source in common.sources)
-        return MergeStep(common, op(), branches, labels, frozenset().union(*(branch.names for branch in branches)))
+        return MergeStep(common, op(), branches, labels, *_written([step for branch in branches for step in branch.steps]))
 
     def _block(self, key: Scalar, arguments: Tree | None) -> BlockStep:
         signature = self.blocks[key.text]
@@ -213,7 +185,9 @@ class StepReader:
             if len(arguments.items) > len(signature.arguments):
                 extra = arguments.items[len(signature.arguments)]
                 raise SpecError(
-                    "E038", f"{header} takes {len(signature.arguments)} arguments, not {len(arguments.items)}", place=extra.place()
+                    "E038",
+                    f"{header} takes {counted(len(signature.arguments), 'argument')}, not {len(arguments.items)}",
+                    place=extra.place(),
                 )
             common, own = Common(key), [(key, item) for item in arguments.items]
             values = {name: read_value(item) for name, (_, item) in zip(signature.arguments, own, strict=False)}
@@ -305,7 +279,7 @@ def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str
     for key, tree in entries:
         kind = known.get(key.text)
         if kind is None:
-            raise _unknown_argument(op, key)
+            raise unknown_argument(op, key, COMMON)
         value = read_value(tree, kind.words)
         if value.expression is None and value.items is None:
             try:
@@ -316,54 +290,24 @@ def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str
     return values
 
 
-def _unknown_argument(op: type[Op], key: Scalar) -> SpecError:
-    name = key.text
-    if name in INFERRED:
-        return SpecError("E038", f"{name} of {op.__name__} is inferred from the layer before", help="remove it", place=key.place())
-    own = list(kinds(op))
-    way_out = ELSEWHERE.get(name) or did_you_mean(name, [*own, *COMMON], ARGUMENTS)
-    otherwise = f"{op.__name__} takes {', '.join(own) if own else 'no arguments of its own'}"
-    return SpecError("E038", f"{op.__name__} has no argument {name[:60]}", help=way_out or otherwise, place=key.place())
+def _written(steps: Iterable[Step]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that steps take in their scope, and the blocks whose bodies stand in it too.
 
-
-def _empty_step(tree: Scalar | Mapping) -> SpecError:
-    return SpecError(
-        "E033", "this step is empty", help="write an operator or a block behind the dash: `- ReLU`", place=tree.place()
-    )
-
-
-def example(op: type[Op]) -> str:
-    """Return how the operator is written, with the arguments that it cannot do without."""
-    if op.merges:
-        return f"{op.__name__}: {{main: [...], skip: []}}"
-    needed = ", ".join(f"{name}: ..." for name in required(op))
-    return f"{op.__name__}: {{{needed}}}" if needed else op.__name__
-
-
-def wrong_argument(op: type[Op], name: str, value: Value, expected: str) -> SpecError:
-    """Return the error for an argument whose value, known before any number of the graph is, cannot be taken."""
-    message = f"{name} of {op.__name__} must be {expected}, not {shown(value.constant)}"
-    return SpecError("E120", message, help=whole_help(value, value.constant), place=value.tree.place())
-
-
-def whole_help(value: Value, found: Any) -> str | None:
-    """Return the way out where a fraction, or a word of another library, stands for a whole number."""
-    if not isinstance(found, float):
-        return WORDS.get(str(found).lower()) if found is None or isinstance(found, str) else None
-    if not abs(found) < LARGEST_NUMBER:
-        return WORDS["inf"]
-    if found.is_integer():
-        return f"write {int(found)}"
-    return f"floor({value.tree.text}) is a whole number" if isinstance(value.tree, Scalar) else "floor(x) is a whole number"
-
-
-def _written_names(step: Step) -> frozenset[str]:
-    """Return the names that a step takes in its scope: its own, and those in a merge's branches or a flat group."""
-    name = step.common.name
-    own = frozenset([name.literal]) if name is not None and name.literal is not None else frozenset()
-    if isinstance(step, MergeStep):
-        return own | step.names
-    return step.body.names if isinstance(step, GroupStep) and step.flat else own
+    Merges add those of their branches, flat groups those of their steps.
+    """
+    names: set[str] = set()
+    flat_blocks: set[str] = set()
+    for step in steps:
+        name = step.common.name
+        if name is not None and name.literal is not None:
+            names.add(name.literal)
+        if isinstance(step, BlockStep) and step.flat:
+            flat_blocks.add(step.block)
+        inside = step if isinstance(step, MergeStep) else step.body if isinstance(step, GroupStep) and step.flat else None
+        if inside is not None:
+            names |= inside.names
+            flat_blocks |= inside.flat_blocks
+    return frozenset(names), frozenset(flat_blocks)
 
 
 def called_blocks(body: Body) -> set[str]:

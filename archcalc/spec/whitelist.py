@@ -213,6 +213,7 @@ def _display(compiler: Compiler, node: ast.List, depth: int) -> Run:
 def _index(compiler: Compiler, node: ast.Subscript, depth: int) -> Run:
     span = compiler.span(node)
     collection = compiler.build(node.value, depth)
+    listed = compiler.written(node.value) if isinstance(node.value, ast.Name) else "the list"
     index = compiler.build(node.slice, depth)
 
     def run(names: Names) -> object:
@@ -226,7 +227,8 @@ def _index(compiler: Compiler, node: ast.Subscript, depth: int) -> Run:
             return items[position]
         except IndexError:
             count = f"{len(items)} item{'' if len(items) == 1 else 's'}, counted from 0" if items else "no items"
-            raise mistyped(f"index {shown(position)} is out of range: the list has {count}", span) from None
+            help = f"{listed} needs at least {position + 1} items here" if 0 <= position < LONGEST_LIST else None
+            raise mistyped(f"index {shown(position)} is out of range: {listed} has {count}", span, help=help) from None
 
     return run
 
@@ -311,9 +313,9 @@ def refused(what: str, span: Span, *, help: str = ALLOWED) -> ExpressionError:
     return ExpressionError("E022", f"{what} is not allowed in an expression", span, help=help)
 
 
-def mistyped(message: str, span: Span) -> ExpressionError:
+def mistyped(message: str, span: Span, *, help: str | None = None) -> ExpressionError:
     """Return the error for values that an operation cannot take."""
-    return ExpressionError("E024", message, span)
+    return ExpressionError("E024", message, span, help=help)
 
 
 def too_long(how: str) -> ExpressionError:

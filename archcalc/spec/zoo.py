@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Inside an installed package the specs stand beside the code, in a checkout at the top level. (pathlib would cost 2 ms of start-up.)
+# Inside an installed package the specs stand beside the code, in a checkout at the top level. (pathlib would cost 2 ms.)
 FOLDER = next(filter(os.path.isdir, (os.path.join(folder, "specs") for folder in (_PACKAGE, os.path.dirname(_PACKAGE)))), _PACKAGE)
 
 
 @lru_cache(maxsize=1)
 def index() -> dict[str, str]:
-    """Return every bundled model and variant with its file, by a look at the lines that name them (tests hold it to the full reading)."""
+    """Return every bundled model and variant with its file, by a look at the lines that name them."""
     found: dict[str, str] = {}
     for file in sorted(os.listdir(FOLDER)):
         if file.endswith(".yaml"):

@@ -19,16 +19,15 @@ from archcalc.worksheet.text import LONGEST_LINE
 MOST_TERMS = 12
 
 _CUT = re.compile(
-    rf"(?<![A-Za-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?P<quantity>{words.QUANTITY})"
-    rf"(?P<note>\s*\([^()=]{{0,40}}\))?(?P<after>\s+(?:in\s+)?total)?(?:\s*(?:은|는|이|가|の数|は))?\s*(?P<sign>[=:≈→]+)",
-    re.IGNORECASE,
+    rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?P<quantity>{words.QUANTITY})"
+    rf"(?P<note>\s*\([^()=]{{0,40}}\))?(?P<after>\s+(?:in\s+)?total)?(?:\s*(?:은|는|이|가|の数|は))?\s*(?P<sign>[=:≈→]+)"
 )
-_TOTAL_ALONE = re.compile(rf"(?:{words.TOTAL})\s*[=:≈]+\s*(?P<rest>[^=]*[0-9][^=]*(?:=.*)?)", re.IGNORECASE)
+_TOTAL_ALONE = re.compile(rf"(?:{words.TOTAL})\s*[=:≈]+\s*(?P<rest>[^=]*[0-9][^=]*(?:=.*)?)")
 _COUNTED = re.compile(
-    rf"[(\[]?\s*(?P<total>(?:{words.TOTAL})\s*)?(?P<number>≈?\s*[0-9][0-9.,]*\s?[KMGkB]?)\s*(?P<quantity>{words.QUANTITY})\s*[)\]]?[.]?",
-    re.IGNORECASE,
+    rf"[(\[]?\s*(?:(?P<total>{words.TOTAL})\s*)?(?P<number>≈?\s*[0-9][0-9.,]*\s?[kmgb]?)\s*(?P<quantity>[^0-9\s(=:][^0-9=:()\[\]]{{0,40}}?)\s*[)\]]?[.]?"
 )
-_STARTING = re.compile(rf"(?P<quantity>{words.QUANTITY})\s+(?P<rest>[\[(]?[0-9].*)", re.IGNORECASE)
+_COUNT_BEFORE = re.compile(r"(?<![A-Za-z0-9])[0-9]+ $")
+_STARTING = re.compile(r"(?P<quantity>[^0-9=:]{2,40}?)\s+(?P<rest>[\[(]?[0-9].*)")
 _LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
 _SIGNS = re.compile(r"(≈|[=→]+)")
 _FLAT = re.compile(
@@ -51,7 +50,6 @@ _SUMMARY = re.compile(
     r"(?P<shape>[(\[][0-9NoneB?,\s\-]+[)\]])\s+(?P<params>[0-9][0-9,]*|--?)(?:\s[^=]*)?"
 )
 _DIGIT = re.compile(r"[0-9]")
-_FILLING = re.compile(rf"(?:\s|[,.:;|]|(?:{words.FILLER}))*", re.IGNORECASE)
 _SHAPE_IN = re.compile(
     r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[(\[]?\s*[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}\s*[)\]]?|\(\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9}){1,3}\s*\)"
 )
@@ -75,7 +73,7 @@ def read_line(line: Line) -> list[Item]:
 def _read(line: Line, plain: str) -> list[Item] | None:
     if _NOT_TRAINED.fullmatch(plain):
         return []
-    cuts = list(_CUT.finditer(plain))
+    cuts = list(_CUT.finditer(words.lower(plain)))
     if cuts:
         return _segments(line, plain, cuts)
     for form in (_special, _summary_row, _input, _layer, _shape, _counted, _total, _starting, _free):
@@ -88,13 +86,15 @@ def _read(line: Line, plain: str) -> list[Item] | None:
 def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item] | None:
     """Read a line that names its quantities: what stands before, and each quantity with its chain."""
     items: list[Item] = []
+    if _COUNT_BEFORE.search(plain[: cuts[0].start()]):
+        return None  # "10 outputs: ..." counts them, and says nothing of their sizes
     head = plain[: cuts[0].start()].strip(" :|,;-(")
     layer = ""
     if head:
         before = _layer(line, head)
         if before is None:
             before = _shape(line, head)
-        if before is None and _FILLING.fullmatch(head):
+        if before is None and _is_filling(head):
             before = []
         if before is None:
             return None
@@ -230,50 +230,65 @@ def _sizes_among_fillers(text: str) -> Term | None:
     if sizes_in(text) is not None:
         return read_term(text)
     found = _SHAPE_IN.search(text)
-    if (
-        found is None
-        or not _FILLING.fullmatch(text[: found.start()].replace("@", " "))
-        or not _FILLING.fullmatch(text[found.end() :])
-    ):
+    if found is None or not _is_filling(text[: found.start()].replace("@", " ")) or not _is_filling(text[found.end() :]):
         return None
     return read_term(found[0]) if sizes_in(found[0]) is not None else None
 
 
-def _counted(line: Line, plain: str) -> list[Item] | None:
-    """``34,944 parameters``, ``(1,705 params)``."""
-    head, colon, rest = plain.partition(":")
-    found = _COUNTED.fullmatch(plain)
-    before: list[Item] | None = []
-    if found is None and colon:
-        found, before = _COUNTED.fullmatch(rest.strip()), _layer(line, head.strip())
-    if before is None:
-        return None
-    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", found["quantity"].lower())] if found else ""
+def _is_filling(text: str) -> bool:
+    """Whether there is nothing in the text but signs and words that change nothing."""
+    small = words.lower(text)
+    place = 0
+    while place < len(small):
+        word = words.FILLER_LEXICON.at(small, place)
+        if word is None and small[place] not in " ,.:;|":
+            return False
+        place += len(word) if word else 1
+    return True
+
+
+def _count(text: str) -> tuple[str, Term, bool] | None:
+    """Return the quantity of ``34,944 parameters``, its figure, and whether it is a total."""
+    found = _COUNTED.fullmatch(words.lower(text))
+    quantity = words.QUANTITY_WORDS.get(found["quantity"]) if found else None
     if found is None or quantity not in ("params", "macs", "flops", "connections"):
         return None
-    loose = "≈" in found["number"]
-    term = read_term(found["number"].replace("≈", ""), loose)
-    return None if term is None else [*before, Claim(line.number, line.text, quantity, (term,), bool(found["total"]))]
+    figure = text[found.start("number") : found.end("number")]
+    term = read_term(figure.replace("≈", ""), "≈" in figure)
+    return None if term is None else (quantity, term, bool(found["total"]))
+
+
+def _counted(line: Line, plain: str) -> list[Item] | None:
+    """``34,944 parameters``, ``conv1: 34,944 params``."""
+    head, colon, rest = plain.partition(":")
+    found = _count(plain)
+    before: list[Item] | None = []
+    if found is None and colon:
+        found = _count(rest.strip())
+        before = _layer(line, head.strip()) if found is not None else None
+    if found is None or before is None:
+        return None
+    quantity, term, total = found
+    return [*before, Claim(line.number, line.text, quantity, (term,), total)]
 
 
 def _total(line: Line, plain: str) -> list[Item] | None:
     """``Total: 62,378,344``; what is not said to be anything else is parameters."""
-    found = _TOTAL_ALONE.fullmatch(plain)
+    found = _TOTAL_ALONE.fullmatch(words.lower(plain))
     if found is None:
         return None
-    rest = found["rest"]
-    counted = _COUNTED.fullmatch(rest.strip())
-    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", counted["quantity"].lower())] if counted else "params"
+    rest = plain[found.start("rest") :]
+    counted = _count(rest.strip())
     terms = chain(rest)
-    return None if terms is None else [Claim(line.number, line.text, quantity, terms, True)]
+    return None if terms is None else [Claim(line.number, line.text, counted[0] if counted else "params", terms, True)]
 
 
 def _starting(line: Line, plain: str) -> list[Item] | None:
     """``output 55x55x96``, ``parameters 34,944``: a quantity and its figure without a sign between."""
     found = _STARTING.fullmatch(plain)
-    if found is None:
+    quantity = words.QUANTITY_WORDS.get(words.lower(found["quantity"])) if found else None
+    if found is None or quantity is None:
         return None
-    quantity = words.QUANTITY_WORDS[re.sub(r"\s+", " ", found["quantity"].lower())]
     terms = chain(found["rest"])
     if terms is None or (quantity in ("output", "input") and terms[-1].shape is None):
         return None

@@ -12,30 +12,16 @@ from archcalc.worksheet.terms import read_term, sizes_in
 
 MOST_CHARACTERS = 240
 
-_ALL_WORDS = words._pattern(
-    [
-        *words.OPERATOR_WORDS,
-        *words.ARGUMENT_WORDS,
-        *words.PADDING_WORDS,
-        *words.ROUNDING_WORDS,
-        *words.COUNTED_WORDS,
-        *words.FILLER_WORDS,
-        *words.YES_WORDS,
-        *words.NO_WORDS,
-    ]
-)
 _SIZES = (
     r"[0-9]{1,9}\s*@\s*[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}|[0-9]{1,9}\s*[xX*]\s*[0-9]{1,9}\s*@\s*[0-9]{1,9}|"
     r"\[\s*[0-9]{1,9}\s*\]|[(\[]\s*[0-9]{1,9}(?:(?:\s*[xX*]\s*[0-9]{1,9}){1,3}|(?:\s*,\s*[0-9]{1,9}){1,3})\s*[)\]]|[0-9]{1,9}(?:\s*[xX*]\s*[0-9]{1,9}){1,3}(?![0-9])"
 )
 _TOKEN = re.compile(
-    rf"(?P<space>[\s,;.]+)|(?P<vgg>conv(?P<vgg_k>[1-9])-(?P<vgg_n>[0-9]{{2,4}})(?![0-9]))|"
-    rf"(?P<name>(?P<operator>{words.OPERATOR})"
-    rf"(?P<index>[-_ #]?[0-9]{{1,3}}(?:[._-][0-9]{{1,3}})*[a-z]?)(?![0-9A-Za-z]|\s*[xX*@]\s*[0-9]))|"
-    rf"(?P<lenet>[CSF][1-9](?![0-9A-Za-z=]))|(?P<sizes>{_SIZES})|(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]{{1,9}}(?![0-9.]))|"
-    rf"(?P<word>{_ALL_WORDS})|(?P<sign>[-=:/→@()\[\]+|])",
-    re.IGNORECASE,
+    rf"(?P<space>[\s,;.]+)|(?P<vgg>[cC][oO][nN][vV](?P<vgg_k>[1-9])-(?P<vgg_n>[0-9]{{2,4}})(?![0-9]))|(?P<lenet>[CSF][1-9](?![0-9A-Za-z=]))|"
+    rf"(?P<sizes>{_SIZES})|(?P<number>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]{{1,9}}(?![0-9.]))"
 )
+_SIGN = re.compile(r"[-=:/→@()\[\]+|]")
+_INDEX = re.compile(r"[-_ #]?[0-9]{1,3}(?:[._-][0-9]{1,3})*[a-z]?(?![0-9a-z]|\s*[x*@]\s*[0-9])")
 _LENET = re.compile(r"(?P<letter>[CSF])(?P<index>[1-9][0-9]?)(?=\s*(?:[:.,(|]|layer\b|층|$|\s[0-9a-z]))")
 _LENET_OPERATORS = {"C": "Conv2d", "S": "AvgPool2d", "F": "Linear"}
 _POOLS = ("MaxPool2d", "AvgPool2d")
@@ -91,11 +77,15 @@ def read_layer_line(number: int, text: str, plain: str) -> LayerLine | None:
 
 def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | None:
     tokens: list[_Token] = []
+    small = words.lower(plain)
     place = start
     while place < len(plain):
         found = _TOKEN.match(plain, place)
         if found is None:
-            return None
+            place = _word(plain, small, place, tokens)
+            if place < 0:
+                return None
+            continue
         kind, text = str(found.lastgroup), found[0]
         place = found.end()
         if found["space"]:
@@ -105,8 +95,6 @@ def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | No
             if "op" in fields:
                 return None
             fields.update(op="Conv2d", name=text, kernel=(k, k), count=int(found["vgg_n"]))
-        elif found["name"]:
-            tokens += _named(found["operator"], found["index"])
         elif found["lenet"]:
             tokens.append(_Token("index", text))
         elif found["sizes"]:
@@ -121,6 +109,26 @@ def _tokens(plain: str, start: int, fields: dict[str, Any]) -> list[_Token] | No
         else:
             tokens.append(_Token(kind, text))
     return tokens
+
+
+def _word(plain: str, small: str, place: int, tokens: list[_Token]) -> int:
+    """Take the word or sign at this place, with the number behind an operator's; return where it ends, -1 if there is none."""
+    operator = words.OPERATOR_LEXICON.at(small, place)
+    if operator is not None:
+        end = place + len(operator)
+        index = _INDEX.match(small, end)
+        if index is not None:
+            tokens += _named(plain[place:end], plain[end : index.end()])
+            return index.end()
+    word = words.LAYER_LEXICON.at(small, place)
+    if word is not None:
+        tokens.append(_Token("word", word))
+        return place + len(word)
+    sign = _SIGN.match(plain, place)
+    if sign is None:
+        return -1
+    tokens.append(_Token("sign", sign[0]))
+    return sign.end()
 
 
 def _named(operator: str, index: str) -> list[_Token]:
@@ -266,7 +274,7 @@ class _Reader:
         if token.kind in ("sizes", "list") and argument == "padding" and len(token.sizes) in (2, 4):
             self.place = place + 1
             return self._set("padding", token.sizes)
-        if token.kind == "sizes" and argument in ("kernel", "stride"):
+        if token.kind == "sizes" and argument in ("kernel", "stride", "dilation"):
             self.place = place + 1
             if argument == "kernel":
                 return self._kernel(token.sizes)
@@ -274,7 +282,7 @@ class _Reader:
         return False
 
     def _numeric(self, argument: str, number: int) -> bool:
-        if argument in ("kernel", "stride", "padding"):
+        if argument in ("kernel", "stride", "padding", "dilation"):
             return self._set(argument, (number, number))
         if argument == "in":
             return self._set("x", number)

@@ -13,9 +13,15 @@ WEIGHTLESS = frozenset(
     "Add Concat Multiply Resize Upsample ZeroPad2d".split()
 )
 IMAGE_CHANNELS = (1, 3)
+# Operators that a heading such as S2 or C3 may mean.
+_FAMILIES = (
+    frozenset({"MaxPool2d", "AvgPool2d", "TrainableSubsample2d"}),
+    frozenset({"Conv2d", "ConnectedConv2d", "ConvTranspose2d"}),
+)
 LONGEST_LAYER = 100  # characters: what is longer is a sentence
-_IS_LAYER = re.compile(rf"[\s\-*+#>|]*(?:[0-9]{{1,2}}[.)]\s+)?(?:{words.OPERATOR})[^.]{{0,12}}[0-9]", re.IGNORECASE)
-_IS_CLAIM = re.compile(rf"(?<![A-Za-z])(?:{words.QUANTITY})[^=:]{{0,12}}[=:][^=:]{{0,40}}[0-9]", re.IGNORECASE)
+_MARKS = re.compile(r"[\s\-*+#>|]*(?:[0-9]{1,2}[.)]\s+)?")
+_NUMBERED = re.compile(r"[^.]{0,12}[0-9]")
+_EQUAL = re.compile(r"[^=:]{0,12}[=:][^=:]{0,40}[0-9]")
 
 
 class Block:
@@ -89,7 +95,7 @@ def assemble(items: tuple[Item, ...]) -> list[Network]:
             assembly.claim(item)
         elif isinstance(item, From):
             assembly.link(item)
-        elif _IS_LAYER.match(item.text) or _IS_CLAIM.search(item.text):
+        elif _is_layer(item.text) or _is_claim(item.text):
             assembly.pass_over(item)
     assembly.end()
     return assembly.networks
@@ -178,7 +184,7 @@ class _Assembly:
         """Take note of a layer or a number that could not be read: what follows may come from it, and sums may hold it."""
         self.network.unread.append((unread.line, len(self.network.blocks)))
         begun = self.network.start is not None or self._solid()
-        if begun and len(unread.text) <= LONGEST_LAYER and _IS_LAYER.match(unread.text):
+        if begun and len(unread.text) <= LONGEST_LAYER and _is_layer(unread.text):
             self.network.blocks.append(Block(Said(unread.line, unread.text, None)))
 
     def claim(self, claim: Claim) -> None:
@@ -313,12 +319,12 @@ def _continues(block: Block, said: Said) -> bool:
     if before.built is not None or said.built is not None or said.line == before.line:
         return False
     if said.op is None:
-        return before.kernel is None and before.count is None
+        return not said.heading and before.kernel is None and before.count is None
     if not before.heading or (said.name and before.name and said.name.lower() != before.name.lower()):
         return False
     return (
         before.op in (said.op, None)
-        or {before.op, said.op} <= {"MaxPool2d", "AvgPool2d"}
+        or any({before.op, said.op} <= family for family in _FAMILIES)
         or (before.op == "Conv2d" and said.name == before.name)
     )
 
@@ -328,3 +334,20 @@ def _merged(first: Said, more: Said) -> Said:
     said = {name: getattr(more, name) for name in more.__struct_fields__ if getattr(more, name) not in (None, "")}
     said.update(name=first.name or more.name, op=more.op or first.op, heading=False)
     return replace(first, **said)
+
+
+def _is_layer(text: str) -> bool:
+    """Whether an unread line begins as layer lines do."""
+    small = words.lower(text)
+    marks = _MARKS.match(small)
+    place = marks.end() if marks else 0
+    operator = words.OPERATOR_LEXICON.at(small, place)
+    return operator is not None and _NUMBERED.match(small, place + len(operator)) is not None
+
+
+def _is_claim(text: str) -> bool:
+    """Whether an unread line seems to give a number for a quantity."""
+    small = words.lower(text)
+    if len(small) > 4 * LONGEST_LAYER or _EQUAL.search(small) is None:
+        return False
+    return any(word in small for word in words.QUANTITY_WORDS)

@@ -50,6 +50,8 @@ class Truths:
         """Return the model's layer that is meant; the search by order goes on from the last one found."""
         node = self.names.get(_plain(said.name)) if said.name else None
         kinds = _KINDS.get(said.op or "", (said.op,))
+        if node is not None and node.name == said.name:
+            kinds = (type(node.op).__name__,)  # its full name leaves no doubt
         if node is None or (said.op is not None and type(node.op).__name__ not in kinds):
             node = self._next(said, kinds)
         if node is None:
@@ -72,7 +74,7 @@ class Truths:
         pairs = (
             ("kernel", said.kernel, getattr(known.op, "kernel_size", None)),
             ("stride", said.stride, getattr(known.op, "stride", None) or getattr(known.op, "kernel_size", None)),
-            ("padding", said.padding if said.padding != "valid" else (0, 0), _padding(known, said.padding)),
+            ("padding", _pair(said.padding) if said.padding != "valid" else (0, 0), _padding(known, said.padding)),
             ("count", said.count, getattr(known.op, "out_channels", None) or getattr(known.op, "out_features", None)),
             ("groups", said.groups, getattr(known.op, "groups", None)),
         )
@@ -88,9 +90,7 @@ class Truths:
     def total(self, quantity: str, habits: object) -> int | None:
         """Return the model's own total, None for a quantity it has none of."""
         if not self._totals:
-            from archcalc.analysis import analyse  # deferred: only pages with totals need it
-
-            totals = analyse(self.graph).totals
+            sums = self._sums()
             biases = sum(
                 getattr(node.op, "out_channels", 0) or getattr(node.op, "out_features", 0)
                 for node in self.nodes
@@ -98,30 +98,46 @@ class Truths:
             )
             per_mac = getattr(habits, "flops_per_mac", 2)
             norms = sum(2 * node.output.c for node in self.nodes if type(node.op).__name__.startswith("BatchNorm"))
-            params = (
-                totals.params - (0 if getattr(habits, "bias", True) else biases) + (norms if getattr(habits, "norm", 2) == 4 else 0)
-            )
+            without, with_statistics = not getattr(habits, "bias", True), getattr(habits, "norm", 2) == 4
+            params = sums["params"] - without * biases + with_statistics * norms
             self._totals = {
                 "params": params,
-                "weights": totals.params - biases,
+                "weights": sums["params"] - biases,
                 "param_memory": FLOAT_BYTES * params,
-                "macs": totals.macs,
-                "flops": per_mac * totals.macs,
-                "neurons": totals.neurons,
-                "connections": totals.connections,
-                "memory": sum(prod(node.output) for node in self.nodes),
+                "macs": sums["macs"],
+                "flops": per_mac * sums["macs"],
+                "neurons": sums["neurons"],
+                "connections": sums["connections"],
+                "memory": sum(prod(node.output[1:]) for node in self.nodes),
             }
         return self._totals.get(quantity)
+
+    def _sums(self) -> dict[str, int]:
+        """Return the sums over the layers for one image; shared parameters count where they are held."""
+        sums = dict.fromkeys(("params", "macs", "neurons", "connections"), 0)
+        for node in self.nodes:
+            x = self.graph.x(node)
+            sums["params"] += node.op.params(x) if node.shares is None else 0
+            sums["macs"] += node.op.macs(x, node.output) // node.output.n
+            sums["neurons"] += node.op.neurons(x, node.output)
+            sums["connections"] += node.op.connections(x, node.output)
+        return sums
 
 
 def _image(shape: Shape) -> Shape:
     return Shape((1, *shape[1:]))
 
 
+def _pair(padding: Any) -> Any:
+    """Return four sides as two where both ends of each axis are alike."""
+    if isinstance(padding, tuple) and len(padding) == 4 and padding[0] == padding[1] and padding[2] == padding[3]:
+        return padding[0], padding[2]
+    return padding
+
+
 def _padding(known: Known, stated: object) -> object:
     padding = getattr(known.op, "padding", None)
-    if isinstance(padding, tuple) and len(padding) == 4 and padding[0] == padding[1] and padding[2] == padding[3]:
-        padding = (padding[0], padding[2])
+    padding = _pair(padding)
     if stated == "same" and isinstance(padding, tuple) and known.x[2:] and known.y[2:]:
         stride: Any = getattr(known.op, "stride", None) or getattr(known.op, "kernel_size", (1, 1))
         if tuple(-(-i // s) for i, s in zip(known.x[2:], stride, strict=False)) == tuple(known.y[2:]):

@@ -21,6 +21,7 @@ def read(text: str | bytes) -> Page:
     matter = _front_matter(lines)
     listed = listings(lines)
     tables = _tables(lines)
+    named = "model" in matter or any(line.plain.startswith("from ") for line in lines)  # then headings are the names of layers
     items: list[Item] = []
     passed: set[int] = set()
     for line in lines:
@@ -30,7 +31,7 @@ def read(text: str | bytes) -> Page:
         if line.number in tables:
             items += tables[line.number]
         if line.number not in passed and line.role in ("prose", "code"):
-            if "model" in matter and (name := _NAMED.fullmatch(line.text)):
+            if named and (name := _NAMED.fullmatch(line.text)):
                 items.append(_heading(line, name[1]))
                 continue
             items += read_line(line if line.role == "prose" else _in_fence(line))

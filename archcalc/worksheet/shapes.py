@@ -41,8 +41,11 @@ def merged_shape(op: Op | None, shapes: list[Shape | None]) -> Shape | None:
 
 def alone(claim: Claim) -> Finding:
     """Judge a claim that no layer stands behind: its equals signs, or nothing."""
-    if len(claim.terms) > 1:
-        return judge_arithmetic(claim)
+    terms = claim.terms
+    if claim.quantity in ("output", "input") and len(terms[-1].shape or ()) > 1:
+        terms = terms[:-1]  # sizes are no product here
+    if len(terms) > 1:
+        return judge_arithmetic(replace(claim, terms=terms))
     return unjudged(claim)
 
 

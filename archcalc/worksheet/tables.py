@@ -32,7 +32,7 @@ _MORE = {
     "필터": "kernel",
     "size/stride": "",
 }
-_TOTAL = re.compile(rf"(?:{words.TOTAL})\b.*", re.IGNORECASE)
+_TOTAL = re.compile(rf"(?:{words.TOTAL})\b.*")
 _INPUT = re.compile(r"(?:input|image|data|입력|입력층|入力|输入)(?:\s*(?:layer|image|층))?", re.IGNORECASE)
 
 
@@ -80,7 +80,7 @@ def _row(row: Line, columns: list[str], named: int) -> list[Item] | None:
     cells += [""] * (len(columns) - len(cells))
     cells[named] = cells[named].rstrip(" :")
     name = cells[named]
-    total = bool(_TOTAL.fullmatch(name))
+    total = bool(_TOTAL.fullmatch(words.lower(name)))
     items: list[Item] = []
     if _INPUT.fullmatch(name):
         shape = next(

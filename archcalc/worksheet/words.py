@@ -4,6 +4,7 @@ Misspellings are words of the list like any other: seen in real notes, or one sl
 """
 
 import re
+from collections.abc import Iterable
 
 # Quantities that a claim can be about.
 QUANTITIES: dict[str, str] = {
@@ -180,13 +181,42 @@ def _alternatives(words: str) -> list[str]:
     return [word.strip() for word in words.split("|")]
 
 
+def lower(text: str) -> str:
+    """Return the text with its Latin capitals made small, every character in its place."""
+    return text.translate(_SMALL)
+
+
+_SMALL = {ord(letter): ord(letter.lower()) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
 def _pattern(words: list[str]) -> str:
-    """Return a pattern of these words, the longest first; a Latin word ends where its letters do."""
-    parts = []
-    for word in sorted(set(words), key=lambda word: (-len(word), word)):
-        escaped = re.escape(word).replace(r"\ ", r"\s+")
-        parts.append(escaped + (r"(?![A-Za-z_])" if word[-1].isascii() and word[-1].isalpha() else ""))
-    return "|".join(parts)
+    """Return a pattern of these words, the longest first, for texts in small letters; a Latin word ends where its letters do."""
+    longest_first = sorted(set(words), key=lambda word: (-len(word), word))
+    return "|".join(re.escape(word) + (r"(?![a-z_])" if _is_latin(word[-1]) else "") for word in longest_first)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and (character.isalpha() or character == "_")
+
+
+class Lexicon:
+    """Words that are looked for at a place in a text: a pattern of so many would take longer to compile than a page to read."""
+
+    def __init__(self, words: Iterable[str]):
+        self._by_start: dict[str, list[str]] = {}
+        for word in sorted(set(words), key=len, reverse=True):
+            self._by_start.setdefault(word[0], []).append(word)
+
+    def at(self, text: str, place: int) -> str | None:
+        """Return the longest word that stands at this place of a text in small letters."""
+        if place >= len(text):
+            return None
+        for word in self._by_start.get(text[place], ()):
+            if text.startswith(word, place):
+                end = place + len(word)
+                if not (_is_latin(word[-1]) and end < len(text) and _is_latin(text[end])):
+                    return word
+        return None
 
 
 def _meanings(table: dict[str, str]) -> dict[str, str]:
@@ -204,11 +234,19 @@ YES_WORDS, NO_WORDS = frozenset(_alternatives(YES)), frozenset(_alternatives(NO)
 TOTAL_WORDS = frozenset(_alternatives(TOTALS))
 
 QUANTITY = _pattern(list(QUANTITY_WORDS))
-INPUT = "|".join(sorted(map(re.escape, _alternatives(QUANTITIES["input"])), key=len, reverse=True))
 TOTAL = _pattern(list(TOTAL_WORDS))
-OPERATOR = _pattern(list(OPERATOR_WORDS))
-ARGUMENT = _pattern(list(ARGUMENT_WORDS))
-COUNTED_PATTERN = _pattern(list(COUNTED_WORDS))
-PADDING_PATTERN = _pattern(list(PADDING_WORDS))
-FILLER = _pattern(list(FILLER_WORDS))
-ROUNDING = _pattern(list(ROUNDING_WORDS))
+INPUT = "|".join(sorted(map(re.escape, _alternatives(QUANTITIES["input"])), key=len, reverse=True))
+OPERATOR_LEXICON = Lexicon(OPERATOR_WORDS)
+FILLER_LEXICON = Lexicon(FILLER_WORDS)
+LAYER_LEXICON = Lexicon(
+    {
+        *OPERATOR_WORDS,
+        *ARGUMENT_WORDS,
+        *PADDING_WORDS,
+        *ROUNDING_WORDS,
+        *COUNTED_WORDS,
+        *FILLER_WORDS,
+        *YES_WORDS,
+        *NO_WORDS,
+    }
+)

@@ -3,11 +3,17 @@
 from tests.learning.markdown import items, page, prose, table
 
 PAGES = (
-    ("[quantities.md](quantities.md)", "how each number is computed: sizes, parameters, MACs, FLOPs, bytes, receptive fields, neurons"),
+    (
+        "[quantities.md](quantities.md)",
+        "how each number is computed: sizes, parameters, MACs, FLOPs, bytes, receptive fields, neurons",
+    ),
     ("[lenet5.md](lenet5.md)", "LeNet-5 (1998): parameters and connections layer by layer, and the connection table"),
     ("[alexnet.md](alexnet.md)", "AlexNet (2012): 224 or 227, two towers, and a figure that does not add up"),
     ("[vgg.md](vgg.md)", "VGG (2015): six columns, and what their parameters are spent on"),
-    ("[googlenet.md](googlenet.md)", "GoogLeNet (2015): Table 1 with its nine columns, and which of its numbers belong to another network"),
+    (
+        "[googlenet.md](googlenet.md)",
+        "GoogLeNet (2015): Table 1 with its nine columns, and which of its numbers belong to another network",
+    ),
     ("[resnet.md](resnet.md)", "ResNet (2016): multiply-adds for ImageNet, parameters for CIFAR, and where the stride stands"),
     ("[densenet.md](densenet.md)", "DenseNet (2017): what a concatenation costs, block by block"),
 )
@@ -26,11 +32,11 @@ def page_text() -> str:
             "**exact**: the very number",
             "**rounded**: the exact number rounds to the printed digits",
             "**cut off**: the further digits were left out instead; so are many numbers in papers, and they count as right",
-            "**differs**: neither. What is printed belongs to something else, and the page says to what, where that can be found out",
+            "**differs**: neither. What is printed belongs to something else, and the page says to what, if it can be found out",
         ),
         prose("""
-            Every exact number is computed from a network in [specs/](../../specs) when the page is written, and a test writes the pages
-            again: they cannot go stale. To check a calculation of your own, write it down as these pages do and run
-            `archcalc verify PAGE.md`; for a sheet to fill in, `archcalc worksheet alexnet --blank`.
+            Every exact number is computed from a network in [specs/](../../specs) when the page is written, and a test writes the
+            pages again: they cannot go stale. To check a calculation of your own, write it down as these pages do and run `archcalc
+            verify PAGE.md`; for a sheet to fill in, `archcalc worksheet alexnet --blank`.
         """),
-    )  # fmt: skip
+    )

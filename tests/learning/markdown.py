@@ -50,7 +50,9 @@ def page(*blocks: str) -> str:
 def prose(text: str, indent: str = "") -> str:
     """A paragraph, filled; code keeps to one line, where nothing in it can be taken for a list."""
     whole = re.sub(r"`[^`]*`", lambda found: " ".join(found[0].split()).replace(" ", "\0"), textwrap.dedent(text).strip())
-    filled = textwrap.fill(" ".join(whole.split(" ")), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    filled = textwrap.fill(
+        " ".join(whole.split(" ")), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
     return filled.replace("\0", " ")
 
 
@@ -65,7 +67,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     assert all(len(one) == len(headings) for one in cells)
     right = [all(re.fullmatch(r"[-+]?[\d,.]+[KMG]?|", one[at]) for one in cells) for at in range(len(headings))]
     rules = ["---:" if numbers else "---" for numbers in right]
-    return "\n".join("| " + " | ".join(one).replace("  ", " ") + " |" for one in [list(headings), rules, *cells])
+    return "\n".join(f"| {' | '.join(one)} |".replace("  ", " ") for one in [list(headings), rules, *cells])
 
 
 def fenced(lines: Iterable[str]) -> str:
@@ -143,7 +145,7 @@ class Printed(NamedTuple):
         claimed = figure.digits * Fraction(10) ** figure.power
         if claimed == number:
             return "exact"
-        return "rounded" if number <= claimed + Fraction(10) ** figure.power / 2 else "cut off"
+        return "rounded" if number < claimed + Fraction(10) ** figure.power / 2 else "cut off"
 
 
 def held(figures: Iterable[Printed]) -> tuple[Printed, ...]:
@@ -157,5 +159,5 @@ def held(figures: Iterable[Printed]) -> tuple[Printed, ...]:
 def figures(what: str, found: Iterable[Printed], exact: str = "exact number") -> str:
     """Printed figures as a table, and below it what is wrong with those that differ."""
     judged = held(found)
-    shown = table((what, "printed", exact, "the print"), [(one.what, one.printed, one.exact, one.verdict) for one in judged])
+    shown = table((what, "printed", exact, "the print is"), [(one.what, one.printed, one.exact, one.verdict) for one in judged])
     return page(shown, items(*(f"**{one.what}, {one.printed}.** {one.slip}" for one in judged if one.slip))).strip()
