@@ -1,6 +1,7 @@
 """The command line as its users meet it: help, exit codes, errors, files; what it prints is in test_screens.py."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,17 @@ REFUSED = [  # arguments, what stands in the error, the way out
     (("summary", "alexnet", "--columns", "activation"), "error[E224]: there is no column activation", "did you mean output_bytes?"),
     (("summary", "alexnet", "--columns", ","), "error[E224]: --columns names no column", "for example"),
     (("summary", "alexnet", "-o", "x.foo"), "error[E223]: the suffix .foo says no format: x.foo", ".csv"),
+    (("summary", "alexnet", "-o", "x.cvs"), "error[E223]: the suffix .cvs says no format: x.cvs", "did you mean .csv?"),
+    (("summary", "alexnet", "-o", "x.yaml"), "error[E223]: the suffix .yaml says no format: x.yaml", "archcalc show MODEL -o FILE"),
+    (("summary", "mobilenet"), "error[E201]: there is no model mobilenet", "archcalc list shows the bundled models"),
+    (("compare",), "error[E220]: archcalc compare needs MODEL MODEL...", "see archcalc compare --help"),
+    (("completion",), "error[E220]: archcalc completion needs bash|zsh|fish", "one of bash, zsh, fish"),
+    (("summary", "alexnet", "--columns", "params", "--format", "json"), "error[E232]: --columns has no effect here", "leave out"),
+    (("summary", "alexnet", "--columns", "params", "--count", "all"), "error[E232]: --columns has no effect here", "leave out"),
+    (("summary", "alexnet", "--depth", "1", "--count", "all"), "error[E232]: --depth has no effect here", "leave out"),
+    (("compare", "alexnet", "zfnet", "--all", "--count", "all"), "error[E232]: --all has no effect here", "leave out"),
+    (("compare", "alexnet", "zfnet", "--depth", "1", "--count", "all"), "error[E232]: --depth has no effect here", "leave out"),
+    (("compare", "alexnet", "zfnet", "--count", "thop", "--format", "csv"), "error[E232]: --count has no effect here", "json"),
     (("summary", "alexnet", "-o", "x"), "error[E223]: a name without a suffix says no format: x", "--format"),
     (("summary", "alexnet", "-o", "no/such/folder.csv"), "error[E222]: cannot write no/such/folder.csv: No such file", "nothing"),
     (("list", "nothing of this name"), "error[E205]: no bundled model has nothing of this name", "archcalc list"),
@@ -150,7 +162,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(run, tmp_path: Path, monk
     def refuse(source: str, target: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("archcalc.render.formats.os.replace", refuse)
+    monkeypatch.setattr("archcalc.render.delivery.os.replace", refuse)
     outcome = run("summary", KOREAN, "-o", str(file))
     assert outcome.code == 2
     assert "cannot write" in outcome.err
@@ -167,14 +179,87 @@ def test_a_link_stays_a_link(run, tmp_path: Path) -> None:
     assert (tmp_path / "real.csv").read_text("utf-8").startswith("name,")
 
 
+def test_a_file_keeps_its_permissions(run, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    file.touch()
+    file.chmod(0o640)
+    assert run("summary", KOREAN, "-o", str(file)).code == 0
+    assert file.stat().st_mode & 0o777 == 0o640
+    fresh = tmp_path / "fresh.csv"
+    umask = os.umask(0o027)
+    try:
+        run("summary", KOREAN, "-o", str(fresh))
+    finally:
+        os.umask(umask)
+    assert fresh.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_may_not_be_written_is_not_replaced(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "out.csv"
+    file.write_text("precious")
+    monkeypatch.setattr("archcalc.render.delivery.os.access", lambda path, mode: mode != os.W_OK)  # root may write everything
+    outcome = run("summary", KOREAN, "-o", str(file))
+    assert (outcome.code, "Permission denied" in outcome.err, file.read_text()) == (2, True, "precious")
+
+
+def test_a_file_name_may_be_as_long_as_names_can_be(run, tmp_path: Path) -> None:
+    file = tmp_path / f"{'n' * 251}.csv"
+    assert run("summary", KOREAN, "-o", str(file)).code == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+TO_STDOUT = [["summary", KOREAN], ["show", "alexnet"], ["--help"], ["summary", "--help"], ["--version"], ["completion", "bash"]]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
-def test_a_full_disk_behind_standard_output_is_told() -> None:
+@pytest.mark.parametrize("arguments", TO_STDOUT, ids=lambda arguments: arguments[0])
+def test_a_full_disk_behind_standard_output_is_told(arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "archcalc", "summary", KOREAN]
+        command = [sys.executable, "-m", "archcalc", *arguments]
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, encoding="utf-8")
     assert ended.returncode == 2
     assert "cannot write to standard output: No space left on device" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def with_closed(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command with some of its streams closed before it starts."""
+    command = ["sh", "-c", f'exec "$0" -m archcalc "$@" {streams}', sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes streams by a POSIX shell")
+@pytest.mark.parametrize("arguments", TO_STDOUT, ids=lambda arguments: arguments[0])
+def test_a_closed_standard_output_is_told(arguments: list[str]) -> None:
+    ended = with_closed(">&-", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "error[E222]: cannot write to standard output: Bad file descriptor" in ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes streams by a POSIX shell")
+def test_who_needs_no_stream_does_not_miss_it(tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    assert with_closed(">&-", "summary", KOREAN, "-o", str(file)).returncode == 0
+    assert json.loads(file.read_text("utf-8"))["variant"] == "한글망"
+    assert with_closed("2>&-", "summary", "nope").returncode == 2
+    assert with_closed("<&-", "summary", "-").returncode == 2
+
+
+def test_a_spec_may_come_from_standard_input(run) -> None:
+    spec = "input: [3, 8, 8]\nlayers: [Flatten]\n"
+    told = json.loads(run("summary", "-", "--format", "json", input=spec).out)
+    assert (told["variant"], told["layers"][0]["output_shape"]) == ("stdin", [1, 192])
+    assert "--> stdin:2:10" in run("summary", "-", input=spec.replace("Flatten", "Flaten")).err
+
+
+def test_a_file_that_lies_here_is_not_taken_for_a_misspelt_model(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "input: [3, 8, 8]\nlayers: [Flatten]\n"
+    for name in ("alexnt.yaml", "spec", "UP.YAML"):
+        Path(name).write_text(text)
+    assert "did you mean alexnt.yaml?" in run("summary", "alexnt").err
+    assert "for the file of this name write ./spec" in run("summary", "spec").err
+    assert run("summary", "./spec").code == run("summary", "UP.YAML").code == 0
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:

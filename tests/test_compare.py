@@ -3,6 +3,7 @@
 import json
 import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,6 +181,19 @@ def test_all_shows_every_row(run: Any) -> None:
     assert "equal layers)" in folded
     assert "equal layers)" not in every
     assert len(every.splitlines()) - len(folded.splitlines()) == 23 - 7
+
+
+def test_models_of_one_name_are_told_apart_by_their_files(run: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.yaml"
+    run("show", "lenet5", "--expanded", "-o", str(copy))
+    title, *_ = run("compare", "lenet5", str(copy)).out.splitlines()
+    assert title == f"A lenet5, B lenet5 ({copy})"
+    assert run("compare", "lenet5", "lenet5_modern").out.startswith("A lenet5, B lenet5_modern\n")
+
+
+def test_several_inputs_have_their_names(run: Any) -> None:
+    siamese = str(Path(__file__).parent / "data" / "specs" / "siamese.yaml")
+    assert "input left 1x105x105, right 1x105x105" in run("compare", siamese, "alexnet", "--depth", "1").out
 
 
 def test_equal_models_say_so(run: Any) -> None:

@@ -45,6 +45,10 @@ def offered(run_process: Any) -> Any:
         ("summary nothing --set to", []),
         ("summary --set to", []),
         ("schema su", ["summary"]),
+        ("summary alexnet --columns rec", ["receptive_field"]),
+        ("summary alexnet --columns params,ma", ["params,macs", "params,macs_percent"]),
+        ("summary alexnet --columns +sa", ["+saved_bytes"]),
+        ("summary alexnet --columns +params,para", ["+params,params_percent"]),
         ("completion ", list(SHELLS)),
         ("summary alexnet --dtype float", ["float32", "float16", "float64"]),
     ],
@@ -101,6 +105,28 @@ def test_the_script_is_one_that_the_shell_takes(run: Any, shell: str) -> None:
     assert "_ARCHCALC_COMPLETE" in outcome.out
     if which(shell):
         assert subprocess.run([shell, "-n"], input=outcome.out, encoding="utf-8", capture_output=True, check=False).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"COMP_CWORD": "1"},
+        {"COMP_WORDS": "archcalc"},
+        {"COMP_WORDS": "archcalc", "COMP_CWORD": "x"},
+        {"COMP_WORDS": "a", "COMP_CWORD": "9" * 5000},
+    ],
+    ids=["nothing", "no words", "no place", "no number", "no such place"],
+)
+def test_completion_without_a_shell_is_refused(run: Any, variables: dict[str, str]) -> None:
+    outcome = run(_ARCHCALC_COMPLETE="bash_complete", **variables)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "_ARCHCALC_COMPLETE is set, but not COMP_WORDS and COMP_CWORD" in outcome.err
+
+
+def test_fish_gives_the_word_instead_of_its_place(run: Any) -> None:
+    outcome = run(_ARCHCALC_COMPLETE="fish_complete", COMP_WORDS="archcalc su", COMP_CWORD="su")
+    assert outcome.out.startswith("plain,summary")
 
 
 def test_completing_a_command_imports_next_to_nothing() -> None:

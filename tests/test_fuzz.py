@@ -140,7 +140,9 @@ def test_random_yaml(text: str) -> None:
 
 @given(st.text("abi0123456789 .+-*/%()[],<>=!&|^~@:\\'\"_if else and or not in len max floor", max_size=60))
 def test_random_expressions(text: str) -> None:
-    survives(f"input: [3, 8, 8]\nparams: {{a: 2, b: [1, 2]}}\nlayers:\n  - Conv2d: {{out_channels: '{text.replace(chr(39), '')}', kernel_size: 1}}\n")
+    survives(
+        f"input: [3, 8, 8]\nparams: {{a: 2, b: [1, 2]}}\nlayers:\n  - Conv2d: {{out_channels: '{text.replace(chr(39), '')}', kernel_size: 1}}\n"
+    )
 
 
 values = st.recursive(
@@ -166,7 +168,10 @@ def test_random_settings(variant: str, data: st.DataObject) -> None:
         checked(error)
 
 
-@pytest.mark.parametrize("setting", ["x", "1e999", "9" * 5000, "[" * 40, "[1,", "-", "", "null", "1:30", "{a: 1}", "[[[]]]", "depths", "&a 1", "1/0", "7/2"])
+@pytest.mark.parametrize(
+    "setting",
+    ["x", "1e999", "9" * 5000, "[" * 40, "[1,", "-", "", "null", "1:30", "{a: 1}", "[[[]]]", "depths", "&a 1", "1/0", "7/2"],
+)
 def test_settings_of_the_command_line(run, setting: str) -> None:
     outcome = run("summary", "resnet18", "--set", f"depths={setting}", "--format", "json")
     assert outcome.code == 2
@@ -180,10 +185,14 @@ BOMBS = {
     "steps left out": HEAD + "layers: [group: {repeat: 100000, layers: [" + "ReLU: {if: false}, " * 90 + "]}]",
     "many nodes": HEAD + "layers: [group: {repeat: 100000, layers: [ReLU, ReLU]}]",
     "long paths": HEAD + "layers: [" + f"group: {{name: {'x' * 190}, layers: [" * 12 + "ReLU: {repeat: 100000}" + "]}" * 12 + "]",
-    "many params": HEAD + f"params: {{{', '.join(f'p{i}: 1' for i in range(5000))}}}\nblocks: {{b: []}}\nlayers: [b: {{repeat: 100000}}]",
+    "many params": HEAD
+    + f"params: {{{', '.join(f'p{i}: 1' for i in range(5000))}}}\nblocks: {{b: []}}\nlayers: [b: {{repeat: 100000}}]",
     "many arguments": HEAD + f"blocks:\n  b({', '.join(f'p{i}=1' for i in range(5000))}): []\nlayers: [b: {{repeat: 100000}}]",
     "blocks in blocks": HEAD + "blocks:\n" + "".join(f"  b{i}: [b{i + 1}]\n" for i in range(3900)) + "  b3900: []\nlayers: [b0]",
-    "blocks doubled": HEAD + "blocks:\n" + "".join(f"  b{i}: [b{i + 1}, b{i + 1}]\n" for i in range(60)) + "  b60: []\nlayers: [b0]",
+    "blocks doubled": HEAD
+    + "blocks:\n"
+    + "".join(f"  b{i}: [b{i + 1}, b{i + 1}]\n" for i in range(60))
+    + "  b60: []\nlayers: [b0]",
     "a long cycle": HEAD + "blocks:\n" + "".join(f"  b{i}: [b{(i + 1) % 3900}]\n" for i in range(3900)) + "layers: [b0]",
     "sizes that grow": HEAD + "layers: [Upsample: {scale_factor: 2000000000, repeat: 100000}]",
     "channels that double": HEAD + "layers: [Concat: {repeat: 100000, a: [], b: []}]",
@@ -195,6 +204,24 @@ BOMBS = {
     "a huge number": HEAD + f"layers: [ReLU: {{repeat: {'9' * 50000}}}]",
     "many inputs": "input: {" + ", ".join(f"a{i}: [1]" for i in range(5000)) + "}\nlayers: [ReLU: {from: a1}]",
     "a deep list": HEAD + f"params: {{x: {'[' * 31}{']' * 31}}}\nlayers: [ReLU: {{repeat: x}}]",
+    "long lists in conditions": HEAD
+    + f"params: {{d: [{'1, ' * 4000}]}}\nlayers: [group: {{repeat: 990, layers: [group: {{repeat: 1000, layers: [ReLU: {{if: '{' or '.join(['max(d) > min(d)'] * 6)}'}}]}}]}}]",
+    "long lists in names": HEAD
+    + f"params: {{d: [{'1, ' * 4000}]}}\nlayers: [group: {{repeat: 1000, layers: [group: {{name: 'a{{max(d)+max(d)+max(d)+i}}', repeat: 1000, layers: []}}]}}]",
+    "long lists in from": HEAD
+    + f"params: {{d: [{'1, ' * 4000}]}}\nlayers: [ReLU: {{name: a1}}, group: {{repeat: 1000, layers: [group: {{from: 'a{{max(d)+0*max(d)}}', repeat: 1000, layers: []}}]}}]",
+    "long lists as arguments": HEAD
+    + f"params: {{d: [{'1, ' * 4000}]}}\nblocks:\n  b(x): []\nlayers: [group: {{repeat: 1000, layers: [b: {{x: d, repeat: 1000}}]}}]",
+    "long lists with one name": HEAD
+    + f"blocks:\n  b(x): []\nlayers: [group: {{repeat: 1000, layers: [b: {{x: [{'1, ' * 20000}i], repeat: 1000}}]}}]",
+    "long tables": HEAD
+    + f"params: {{t: [{', '.join(['[0, 1, 2]'] * 900)}]}}\nlayers: [ConnectedConv2d: {{table: [[0], [1], [2]], kernel_size: 1}}, ReLU, group: {{repeat: 40000, layers: [ConnectedConv2d: {{table: t, kernel_size: 1, from: input}}]}}]",
+    "long written tables": HEAD
+    + f"layers: [ConnectedConv2d: {{table: [{', '.join(['[0, 1, 2]'] * 4000)}], kernel_size: 1, from: input, repeat: 1}}, group: {{repeat: 20000, layers: [ConnectedConv2d: {{table: [{', '.join(['[0]'] * 3000)}], kernel_size: 1, from: input}}]}}]",
+    "arguments of position": HEAD
+    + f"blocks:\n  b({', '.join(f'p{i}=in_channels' for i in range(2000))}): []\nlayers: [group: {{repeat: 1000, layers: [b: {{repeat: 1000}}]}}]",
+    "names written out": HEAD
+    + f"blocks:\n  b: [Add: {{if: false, x: [{', '.join(f'ReLU: {{name: group{i}}}' for i in range(1, 1800))}], y: []}}, group: {{layers: []}}]\nlayers: [group: {{repeat: 300, layers: [b: {{repeat: 1000}}]}}]",
     "many branches": HEAD + "layers: [Add: {" + ", ".join(f"b{i}: []" for i in range(6000)) + "}]",
 }
 
@@ -210,7 +237,11 @@ def test_every_bundled_variant_takes_random_sizes() -> None:
     for variant in sorted(index())[::4]:
         spec, chosen = read_spec(variant)
         for _ in range(2):
-            sizes = (spec.variant(chosen).inputs["input"].evaluate(spec.settings(chosen))[0], chance.randrange(1, 300), chance.randrange(1, 300))
+            sizes = (
+                spec.variant(chosen).inputs["input"].evaluate(spec.settings(chosen))[0],
+                chance.randrange(1, 300),
+                chance.randrange(1, 300),
+            )
             try:
                 archcalc.analyse(spec.graph(chosen, None, {"input": sizes}))
             except ArchcalcError as error:

@@ -128,6 +128,42 @@ def test_who_shares_with_one_who_shares_holds_the_first_ones_parameters() -> Non
     assert [builder.nodes[index].shares for index in (first, second, third)] == [None, first, first]
 
 
+SHARING = [
+    # what the second step is, how the first is written, and words of the error, None if they share
+    ("Conv2d: {out_channels: 4, kernel_size: 1, stride: 2, share: a}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1}", None),
+    ("ReLU: {share: input}", "Tanh", "input is an input, without parameters to share"),
+    ("ReLU: {share: a}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1}", "the parameters of a: that is Conv2d, this ReLU"),
+    ("Conv2d: {out_channels: 3, kernel_size: 1, bias: false, share: a}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1}",
+     "the parameters of a: its out_channels is 4, here 3; its bias is true, here false"),
+    ("Conv2d: {out_channels: 5, kernel_size: 1, share: a}", "Conv2d: {name: a, out_channels: 5, kernel_size: 1}", "its input is 4x8x8, here 5x8x8"),
+    ("Conv2d: {out_channels: 4, kernel_size: 1, share: a, frozen: true}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1}", "the parameters of a are trained"),
+    ("group: {frozen: true, layers: [Conv2d: {out_channels: 4, kernel_size: 1, share: a}]}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1}", "are trained"),
+    ("Conv2d: {out_channels: 4, kernel_size: 1, share: a, frozen: true}", "Conv2d: {name: a, out_channels: 4, kernel_size: 1, frozen: true}", None),
+    # what has no parameters may differ between a block and the one that shares its parameters
+    ("neck: {share: a, k: 3}", "neck: {name: a, k: 1}", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("second", "first", "message"), SHARING)
+def test_who_can_share_with_whom(second: str, first: str, message: str | None) -> None:
+    blocks = "blocks:\n  neck(k): [Conv2d: {out_channels: 4, kernel_size: 1}, MaxPool2d: {kernel_size: k, stride: 1}]\n"
+    spec = parse(f"input: [4, 8, 8]\n{blocks}layers: [{first}, {second}]", "net.yaml")
+    if message is None:
+        graph = spec.graph()
+        assert [node.shares for node in graph.nodes if node.op.params(graph.x(node) if node.inputs else node.output)][1:] == [1]
+        return
+    error = refused(spec.graph)
+    assert error.code == "E214"
+    assert message in error.message
+    assert error.place is not None
+
+
+def test_a_step_that_shares_is_as_frozen_as_the_one_that_holds() -> None:
+    first = "Conv2d: {name: a, out_channels: 4, kernel_size: 1, frozen: true}"
+    graph = parse(f"input: [4, 8, 8]\nlayers: [{first}, Conv2d: {{out_channels: 4, kernel_size: 1, share: a}}]", "net.yaml").graph()
+    assert [node.frozen for node in graph.nodes] == [False, True, True]
+
+
 KEPT = [
     # layers, bytes that autograd keeps for one image of 4x8x8 (1024 bytes a map): nothing before the first parameter that is trained
     ("[ReLU, MaxPool2d: {kernel_size: 1}, Sigmoid]", 0),

@@ -19,7 +19,10 @@ def build(layers: str, *, input: str = "[4, 16, 16]", top: str = "", **options: 
 def outline(graph: Graph) -> list[str]:
     """Each layer as ``name Op(changed) <- inputs -> shape``."""
     names = [node.name for node in graph.nodes]
-    return [f"{node.name} {type(node.op).__name__} <- {' '.join(names[i] for i in node.inputs)} -> {node.output}" for node in graph.layers]
+    return [
+        f"{node.name} {type(node.op).__name__} <- {' '.join(names[i] for i in node.inputs)} -> {node.output}"
+        for node in graph.layers
+    ]
 
 
 def names(graph: Graph) -> list[str]:
@@ -33,6 +36,8 @@ blocks:
     - ReLU
   plain:
     - ReLU
+  conv3x3:
+    - Tanh
 """
 
 # A step is Op, Op: {arguments}, block, block: {arguments} or block: [arguments in the order of its header].
@@ -84,6 +89,9 @@ FROM = [
     ("- unit: {name: u, out: 8, repeat: 3}\n- Sigmoid: {from: u.0}", "sigmoid1 Sigmoid <- u.0.relu1 -> 8x16x16"),
     ("- ReLU: {name: r, repeat: 2}\n- Sigmoid: {from: r.0}", "sigmoid1 Sigmoid <- r.0 -> 4x16x16"),
     ("- head: {name: h, repeat: 2, layers: [ReLU]}\n- Sigmoid: {from: h}", "sigmoid1 Sigmoid <- h.1.relu1 -> 4x16x16"),
+    # a step that does not run, by its repeat or by its condition, leaves the main path where it is
+    ("- ReLU: {name: a}\n- unit: [8]\n- Tanh: {repeat: 0, from: a}\n- Sigmoid", "sigmoid1 Sigmoid <- unit1.relu1 -> 8x16x16"),
+    ("- ReLU: {name: a}\n- unit: [8]\n- Tanh: {if: false, from: a}\n- Sigmoid", "sigmoid1 Sigmoid <- unit1.relu1 -> 8x16x16"),
     # with an expression
     ("- ReLU: {name: 'r{i}', repeat: 3}\n- Sigmoid: {from: 'r{3 - 2}'}", "sigmoid1 Sigmoid <- r1 -> 4x16x16"),
     # out of scopes: the nearest first, then further out
@@ -118,6 +126,8 @@ NAMES = [
     ("- ReLU: {name: act, repeat: 2}\n- ReLU", ["act.0", "act.1", "relu2"]),
     ("- ReLU: {name: 'act{i + 1}', repeat: 2}", ["act1", "act2"]),
     ("- ReLU: {repeat: 0}\n- ReLU", ["relu1"]),
+    # a short name that ends in a digit is kept apart from its count
+    ("- ReLU6\n- ReLU6\n- conv3x3", ["relu6_1", "relu6_2", "conv3x3_1.tanh1"]),
     ("- plain: {repeat: 2}", ["plain1.0.relu1", "plain1.1.relu1"]),
     ("- group: {name: g, repeat: 2, layers: [ReLU: {name: 'r{i}'}]}", ["g.0.r0", "g.1.r1"]),
     ("- group: {repeat: 2, layers: [ReLU: {repeat: 2}]}", ["group1.0.relu1.0", "group1.0.relu1.1", "group1.1.relu1.0", "group1.1.relu1.1"]),
@@ -147,7 +157,11 @@ def test_names(layers: str, found: list[str]) -> None:
 
 
 def conv(**arguments: Any) -> str:
-    return "- Conv2d: {" + ", ".join(f"{key}: {value}" for key, value in {"out_channels": 8, "kernel_size": 1, **arguments}.items()) + "}"
+    return (
+        "- Conv2d: {"
+        + ", ".join(f"{key}: {value}" for key, value in {"out_channels": 8, "kernel_size": 1, **arguments}.items())
+        + "}"
+    )
 
 
 # Wherever a number, a boolean or a list of them is meant, a string is an expression.
@@ -262,7 +276,10 @@ defaults:
 
 
 def test_defaults_are_per_operator_and_give_way() -> None:
-    graph = build("- Conv2d: {out_channels: 8, kernel_size: 5}\n- Conv2d: {out_channels: 8, kernel_size: 3, bias: true, padding: 0}\n- MaxPool2d", top=DEFAULTS)
+    graph = build(
+        "- Conv2d: {out_channels: 8, kernel_size: 5}\n- Conv2d: {out_channels: 8, kernel_size: 3, bias: true, padding: 0}\n- MaxPool2d",
+        top=DEFAULTS,
+    )
     first, second, pool = (node.op for node in graph.layers)
     assert (first.bias, first.padding, second.bias, second.padding, pool.kernel_size) == (False, (2, 2), True, (0, 0), (2, 2))
     assert str(graph.nodes[-1].output) == "8x7x7"
@@ -359,7 +376,11 @@ def test_shared_and_frozen_parameters(layers: str, params: int, trainable: int) 
 def test_shared_parameters_are_held_by_the_first() -> None:
     graph = build("- unit: {out: 4, name: a}\n- unit: {out: 4, name: b, share: a}\n- unit: {out: 4, name: c, share: b}", top=BLOCKS)
     report = archcalc.analyse(graph)
-    assert {layer.name: layer.shares for layer in report.layers if layer.op == "Conv2d"} == {"a.conv1": None, "b.conv1": "a.conv1", "c.conv1": "a.conv1"}
+    assert {layer.name: layer.shares for layer in report.layers if layer.op == "Conv2d"} == {
+        "a.conv1": None,
+        "b.conv1": "a.conv1",
+        "c.conv1": "a.conv1",
+    }
 
 
 def test_the_name_of_a_spec_is_its_files_where_none_is_written() -> None:

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from tests.learning.markdown import DIFFERS, WIDTH, Printed, held
+from tests.learning.markdown import DIFFERS, WIDTH, Printed, held, row
 from tests.learning_pages import FOLDER, PAGES
 
 each_page = pytest.mark.parametrize("name", PAGES)
@@ -51,6 +51,22 @@ def test_arithmetic_in_the_text_is_right(name):
     """``expression = number`` between backticks: the expression is worked out again."""
     for left, right in re.findall(r"`([-\d+*/() ]+) = ([\d,.]+)`", READ[name]):
         assert eval(left) == float(right.replace(",", "")), left
+
+
+SLIPS = re.findall(r"^\| (\w+) (\S+) \| (.+) \| ([\d,]+) \| ([\d,]+) \|$", READ["quantities.md"], re.MULTILINE)
+
+
+def test_the_slips_of_hand_calculations_are_found():
+    assert len(SLIPS) > 10
+
+
+@pytest.mark.parametrize(("model", "layer", "slip", "number", "right"), SLIPS)
+def test_verify_finds_the_slip_and_passes_the_right_number(model, layer, slip, number, right, run, tmp_path):
+    about = "MACs" if right == f"{row(model, layer).macs:,}" else "params"
+    for written, code in ((number, 1), (right, 0)):
+        page = tmp_path / "page.md"
+        page.write_text(f"{layer} {about} = {written}\n", encoding="utf-8")
+        assert run("verify", str(page), "--model", model).code == code, slip
 
 
 # The slips of the papers that the pages are to tell, no more and no fewer; a change here is a change of what we say of a paper.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import archcalc
 from archcalc import analyse, load
 from archcalc.render.html import fragment, table_html
 from archcalc.render.tables import ESSENTIAL, Column, Table
@@ -95,6 +96,31 @@ def test_a_report_shows_the_rows_and_totals_of_the_summary() -> None:
 def test_a_graph_shows_what_each_node_reads() -> None:
     rows = Reader(load("resnet18")._repr_html_()).rows
     assert ["layer1.0.add1", "Add", "", "layer1.0.bn2, maxpool", "64x56x56"] in rows
+
+
+def test_a_graph_and_a_report_say_in_a_line_what_they_are() -> None:
+    graph = load("resnet50")
+    assert repr(graph) == "<Graph resnet50: 175 layers; input 3x224x224>"
+    assert repr(analyse(graph)) == "<Report resnet50: 175 layers; 25,557,032 params, 4,089,184,256 MACs; float32>"
+    evil = parse('name: "a\\eb"\ninput: [1]\nlayers: [ReLU]\n', "net.yaml").graph()
+    assert repr(evil) == r"<Graph a\x1bb: 1 layers; input 1>"
+
+
+def test_the_package_names_what_is_meant_for_use() -> None:
+    assert set(dir(archcalc)) == {*archcalc.__all__, "__version__"}
+    assert all(hasattr(archcalc, name) for name in dir(archcalc))
+
+
+def test_a_name_is_no_graph() -> None:
+    with pytest.raises(TypeError, match=r"analyse takes a Graph, not str: archcalc.analyse\(archcalc.load\("):
+        analyse("resnet18")
+
+
+def test_an_error_says_where_and_the_way_out() -> None:
+    with pytest.raises(archcalc.ArchcalcError) as raised:
+        parse("input: [3, 8, 8]\nlayers: [Conv2d: {filters: 8}]\n", "net.yaml").graph()
+    assert str(raised.value).startswith("net.yaml:2:19: E038: ")
+    assert str(raised.value).endswith("; did you mean out_channels?")
 
 
 def test_names_of_a_file_are_text() -> None:

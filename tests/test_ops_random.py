@@ -106,4 +106,4 @@ def test_kept_matches_saved(op, x):
         kept_alive = net(torch.zeros(tuple(x), requires_grad=True).clone())
     assert kept_alive.shape == tuple(y)
     found = sum(tensor.untyped_storage().nbytes() for address, tensor in saved.items() if address not in own)
-    assert found == sum(kept.elements * (kept.item_bytes or 4) for kept in op.kept(x, y, "cpu"))
+    assert found == sum(kept.elements * kept.width(4) for kept in op.kept(x, y, "cpu"))

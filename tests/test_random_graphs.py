@@ -3,6 +3,7 @@
 The oracle runs the graph's nodes as modules of torch.nn (tests/torch_modules.py) on the CPU, with real numbers.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import pytest
@@ -53,10 +54,13 @@ def forward(graph: Graph, run: list[nn.Module | None], tensors: list[torch.Tenso
     return outputs
 
 
-def in_pytorch(graph: Graph) -> Run:
+def in_pytorch(graph: Graph, dtype: torch.dtype = torch.float32) -> Run:
     run = modules(graph)
+    for call in run:
+        if call is not None:
+            call.to(dtype)
     own = [None if node.shares is not None else call for node, call in zip(graph.nodes, run, strict=True)]
-    tensors = [torch.randn(node.output) for node in graph.inputs]
+    tensors = [torch.randn(node.output).to(dtype) for node in graph.inputs]
     held = {p.untyped_storage().data_ptr() for call in own if call is not None for p in (*call.parameters(), *call.buffers())}
     storages: dict[int, torch.UntypedStorage] = {}
 
@@ -82,10 +86,10 @@ def in_pytorch(graph: Graph) -> Run:
     )
 
 
-def compare(text: str, batch: int) -> None:
+def compare(text: str, batch: int, dtype: str = "float32") -> None:
     graph = parse(text, "drawn.yaml").graph(batch=batch)
-    report = archcalc.analyse(graph, rules="cpu")
-    found = in_pytorch(graph)
+    report = archcalc.analyse(graph, rules="cpu", dtype=dtype)
+    found = in_pytorch(graph, getattr(torch, dtype))
     assert [tuple(node.output) for node in graph.nodes] == found.shapes
     count = len(graph.inputs)
     assert [layer.params for layer in report.layers] == found.params[count:]
@@ -98,3 +102,38 @@ def compare(text: str, batch: int) -> None:
 @given(specs())
 def test_random_networks_equal_pytorch(text: str) -> None:
     compare(text, batch=2)
+
+
+CONV = "Conv2d: {name: conv, out_channels: 4, kernel_size: 3, padding: 1}"
+LINEAR = "Linear: {out_features: 8}"
+WANTED = [
+    # Nothing is kept for a derivative that nobody wants: that of a frozen parameter, or of the image.
+    [CONV, "Conv2d: {out_channels: 4, kernel_size: 3, frozen: true}"],
+    [CONV, "ConvTranspose2d: {out_channels: 4, kernel_size: 3, frozen: true}"],
+    ["Flatten", LINEAR, "Linear: {out_features: 8, frozen: true}"],
+    ["Flatten", LINEAR, "GELU", "Linear: {out_features: 8, frozen: true}", "Tanh", "Linear: {out_features: 8, frozen: true}"],
+    ["Flatten", LINEAR, "Linear: {out_features: 8, frozen: true, bias: false}", LINEAR],
+    [CONV, "TrainableSubsample2d: {kernel_size: 2}"],
+    [CONV, "TrainableSubsample2d: {kernel_size: 2, frozen: true}"],
+    ["TrainableSubsample2d: {kernel_size: 2}"],
+    ["PReLU", CONV],
+    [CONV, "BatchNorm2d: {frozen: true}", "GroupNorm: {num_groups: 2, frozen: true}", "PReLU: {frozen: true}"],
+    *(
+        [CONV, f"Multiply: {{from: [{', '.join(factors)}]}}"]
+        for count in (2, 3, 4)
+        for factors in product(("conv", "input"), repeat=count)
+    ),
+]
+
+
+@pytest.mark.parametrize("layers", WANTED, ids=str)
+def test_only_what_a_derivative_wants_is_kept(layers: list[str]) -> None:
+    compare(f"input: [4, 8, 8]\nlayers: [{', '.join('{' + layer + '}' if ':' in layer else layer for layer in layers)}]\n", batch=2)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "layer", ["BatchNorm2d", "LayerNorm", "GroupNorm: {num_groups: 2}", "Dropout", "MaxPool2d: {kernel_size: 2}"]
+)
+def test_bytes_are_kept_in_the_type_of_the_activations(layer: str, dtype: str) -> None:
+    compare(f"input: [4, 8, 8]\nlayers:\n- {CONV}\n- {layer}\n", batch=2, dtype=dtype)

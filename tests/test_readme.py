@@ -1,4 +1,4 @@
-"""The README's blocks, run as a new user would: specs are saved, commands give what is printed, Python gives its doctest's answers."""
+"""The README's blocks, run as a new user would: files are saved, commands and Python give what is printed."""
 
 import doctest
 import re
@@ -28,15 +28,17 @@ def lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.splitlines()[0])
 def test_command(session: str, run, tmp_path, monkeypatch) -> None:
-    (specification,) = [text for language, text in BLOCKS if language == "yaml"]
-    (tmp_path / "net.yaml").write_text(specification, encoding="utf-8")
+    for name, written_in in {"net.yaml": "yaml", "notes.md": "markdown"}.items():
+        (content,) = [text for language, text in BLOCKS if language == written_in]
+        (tmp_path / name).write_text(content, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    command, _, shown = session.partition("\n")
-    program, *arguments = shlex.split(command.removeprefix("$ "))
-    assert program == "archcalc"
-    result = run(*arguments)
-    printed = lines(result.out + result.err)
-    assert agrees(printed, lines(shown)), "\n".join(printed)
+    for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        program, *arguments = shlex.split(command)
+        assert program == "archcalc"
+        result = run(*arguments)
+        printed = lines(result.out + result.err)
+        assert agrees(printed, lines(shown)), "\n".join(printed)
 
 
 def test_python() -> None:

@@ -4,7 +4,7 @@
 
 import json
 from fractions import Fraction
-from math import ceil, floor
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -62,6 +62,7 @@ def field(text: str, height: int = 64, width: int = 64) -> Field:
 
 
 CONV = "  - Conv2d: {out_channels: 4, kernel_size: 3, padding: 1}\n"
+# fmt: off
 CASES = [
     # steps, receptive field, jump, padding, whether the paths agree
     (CONV * 2, 5, 1, 2, True),
@@ -74,17 +75,28 @@ CASES = [
     # One branch pads at the end only: its centre lies elsewhere.
     ("  - Add:\n      main: [Conv2d: {out_channels: 4, kernel_size: 3, padding: [0, 2, 0, 2]}]\n      skip: []\n", 3, 1, 0, False),
     # Down by pooling and up again meets its own resolution.
-    ("  - Add:\n      main: [AvgPool2d: {kernel_size: 2}, Upsample: {scale_factor: 2}]\n      skip: []\n", 2, 1, Fraction(1, 2), True),
+    ("  - Add:\n      main: [AvgPool2d: {kernel_size: 2}, Upsample: {scale_factor: 2}]\n      skip: []\n", 2, 1, 0, True),
     # A gate sees everything, and so does what it gates; the path keeps its stride.
     ("  - Multiply:\n      main: []\n      gate: [GlobalAvgPool2d, Conv2d: {out_channels: 4, kernel_size: 1}, Sigmoid]\n", 64, 1, 0, True),
     # Behind a gate a convolution sees no more: 64 pixels are all, and its own padding.
     ("  - Multiply:\n      main: []\n      gate: [GlobalAvgPool2d]\n" + CONV, 65, 1, 1, True),
     # Branches of different strides, made equal in size: the larger field, no stride, and said so.
     ("  - Add:\n      main: [Resize: {size: 16}]\n      skip: [Conv2d: {out_channels: 4, kernel_size: 49}]\n", 49, None, 0, False),
-    ("  - GlobalAvgPool2d\n", 64, 64, 0, True),
+    ("  - GlobalAvgPool2d\n", 64, None, 0, True),
     ("  - GlobalAvgPool2d\n  - Upsample: {size: 8}\n", 64, 0, 0, True),
-    ("  - Flatten\n  - Linear: {out_features: 3}\n", 64, 64, 0, True),
+    ("  - GlobalAvgPool2d\n  - Conv2d: {out_channels: 4, kernel_size: 1}\n", 64, None, 0, True),
+    ("  - Flatten\n  - Linear: {out_features: 3}\n", 64, None, 0, True),
+    # Each output copies one pixel, or mixes one with none.
+    ("  - Resize: {size: 64}\n", 1, 1, 0, True),
+    ("  - Resize: {size: 64, mode: bicubic}\n", 1, 1, 0, True),
+    # Every other output has a neighbour that no input reaches.
+    ("  - ConvTranspose2d: {out_channels: 4, kernel_size: 1, stride: 2}\n" + CONV, 2, Fraction(1, 2), 0, True),
+    ("  - ConvTranspose2d: {out_channels: 4, kernel_size: 1, stride: 2}\n  - AvgPool2d: {kernel_size: 1, stride: 2}\n", 1, 1, 0, True),
+    # A factor of 1.5 is a step of 2/3, whatever 64*1.5 is rounded to; with a size it is i/o.
+    ("  - Upsample: {scale_factor: 1.49}\n", 1, Fraction(100, 149), 0, True),
+    ("  - Upsample: {size: 95}\n", 1, Fraction(64, 95), 0, True),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("steps", "receptive_field", "jump", "padding", "agree"), CASES)
@@ -93,11 +105,75 @@ def test_small_networks(steps: str, receptive_field: int, jump: int | None, padd
     assert (found.receptive_field, found.jump, found.padding, found.aligned) == (receptive_field, jump, padding, agree)
 
 
-def test_a_window_over_mixed_positions_claims_nothing() -> None:
-    graph = parse("input: [4, 8, 8]\nlayers:\n- Flatten: {start_dim: 2}\n- Conv1d: {out_channels: 2, kernel_size: 3}", "net.yaml").graph()
+KERNELS = (2, 3, 5, 11, 13, 14, 17, 19, 18, 23)
+UNKNOWN = [
+    "- Flatten: {start_dim: 2}\n- Conv1d: {out_channels: 2, kernel_size: 3}\n- ReLU",  # a window over positions that are mixed
+    "- Concat: {" + ", ".join(f"b{k}: [AvgPool2d: {{kernel_size: {k}}}, Resize: {{size: 64}}]" for k in KERNELS) + "}",
+    # What comes round after too many outputs: 1,009; 131*137; 29*31 for both paths together; 61*3*4, though the strides are equal.
+    "- Resize: {size: 1009}\n- ReLU",
+    "- Upsample: {scale_factor: 1.31}\n- Upsample: {scale_factor: 1.37}",
+    "- Concat: {a: [Resize: {size: 29}], b: [AvgPool2d: {kernel_size: 2}, Resize: {size: 31}, AvgPool2d: {kernel_size: 3, stride: 1}]}",
+    "- Resize: {size: 61}\n- Add: {a: [AvgPool2d: {kernel_size: 3}, Upsample: {scale_factor: 3}], b: [AvgPool2d: {kernel_size: 4}, Upsample: {scale_factor: 4}]}",
+]
+
+
+@pytest.mark.parametrize("steps", UNKNOWN)
+def test_where_too_much_meets_nothing_is_claimed(steps: str) -> None:
+    graph = parse(f"input: [4, 64, 64]\nlayers:\n{steps}", "net.yaml").graph()
     assert receptive_fields(graph)[-1] == ()
     layer = archcalc.analyse(graph).layers[-1]
-    assert (layer.receptive_field, layer.jump, layer.padding) == (None, None, None)
+    assert (layer.receptive_field, layer.jump, layer.padding, layer.paths_agree) == (None, None, None, False)
+
+
+def test_without_an_image_there_is_nothing_to_disagree_on() -> None:
+    layer = archcalc.analyse(parse("input: [8]\nlayers: [ReLU, Linear: {out_features: 3}]", "net.yaml").graph()).layers[-1]
+    assert (layer.receptive_field, layer.paths_agree) == (None, True)
+
+
+UNET = """
+input: [1, 96, 96]
+blocks:
+  double: [Conv2d: {out_channels: 1, kernel_size: 3, padding: 1}, Conv2d: {out_channels: 1, kernel_size: 3, padding: 1}]
+layers:
+  - double: {name: enc1}
+  - MaxPool2d: {kernel_size: 2}
+  - double: {name: enc2}
+  - MaxPool2d: {kernel_size: 2}
+  - double: {name: enc3}
+  - MaxPool2d: {kernel_size: 2}
+  - double: {name: enc4}
+  - MaxPool2d: {kernel_size: 2}
+  - double: {name: middle}
+  - ConvTranspose2d: {name: up4, out_channels: 1, kernel_size: 2, stride: 2}
+  - Concat: {from: [up4, enc4]}
+  - double: {name: dec4}
+  - ConvTranspose2d: {name: up3, out_channels: 1, kernel_size: 2, stride: 2}
+  - Concat: {from: [up3, enc3]}
+  - double: {name: dec3}
+  - ConvTranspose2d: {name: up2, out_channels: 1, kernel_size: 2, stride: 2}
+  - Concat: {from: [up2, enc2]}
+  - double: {name: dec2}
+  - ConvTranspose2d: {name: up1, out_channels: 1, kernel_size: 2, stride: 2}
+  - Concat: {from: [up1, enc1]}
+  - double: {name: dec1}
+"""
+
+
+def test_a_unet_by_walking_from_output_to_output() -> None:
+    """What each output of the decoder sees, by the definition of its operators, on a line without edges."""
+    graph = parse(UNET, "unet.yaml").graph()
+    fields = {node.name: axes[0] for node, axes in zip(graph.nodes, receptive_fields(graph), strict=True)}
+    middle = fields["middle.conv2"]
+    assert (middle.receptive_field, middle.jump, middle.padding) == (140, 16, 62)
+    seen = {o: (16 * o - 62, 16 * o + 77) for o in range(-20, 40)}
+    for level in (4, 3, 2, 1):
+        seen = {2 * o + side: pixels for o, pixels in seen.items() for side in (0, 1)}  # the skip connection sees less, and within
+        for conv in ("conv1", "conv2"):
+            seen = {o: (seen[o - 1][0], seen[o + 1][1]) for o in seen if o - 1 in seen and o + 1 in seen}
+            found = fields[f"dec{level}.{conv}"]
+            assert found.receptive_field == max(end - start + 1 for start, end in (seen[o] for o in range(16)))
+            assert (found.jump, found.padding, found.aligned) == (2 ** (level - 1), -seen[0][0], True)
+    assert fields["dec1.conv2"].receptive_field == 204
 
 
 def test_squeeze_and_excitation_does_not_make_fields_grow_without_end() -> None:
@@ -127,11 +203,14 @@ steps = st.one_of(
 )  # fmt: skip
 upward = st.one_of(
     st.builds(
-        lambda s, extra, p: {"ConvTranspose2d": {"out_channels": 2, "kernel_size": s + extra, "stride": s, "padding": p}},
-        st.integers(1, 3), st.integers(0, 3), st.integers(0, 0),
+        lambda s, k, p, d: {"ConvTranspose2d": {"out_channels": 2, "kernel_size": k, "stride": s, "padding": p, "dilation": d}},
+        st.integers(1, 3), st.integers(1, 5), st.integers(0, 1), st.integers(1, 3),
     ),
-    st.builds(lambda u: {"Upsample": {"scale_factor": u}}, st.integers(2, 3)),
-    st.builds(lambda u: {"Upsample": {"scale_factor": u, "mode": "bilinear"}}, st.integers(2, 3)),
+    st.builds(lambda u: {"Upsample": {"scale_factor": u}}, st.sampled_from([2, 3, 1.5, 1.25])),
+    st.builds(lambda u: {"Upsample": {"scale_factor": u, "mode": "bilinear"}}, st.sampled_from([2, 3, 1.5, 1.25])),
+    st.builds(lambda o: {"Upsample": {"size": o, "mode": "bilinear", "align_corners": True}}, st.integers(2, 40)),
+    st.builds(lambda o: {"Resize": {"size": o}}, st.integers(2, 40)),
+    st.builds(lambda o: {"AdaptiveAvgPool2d": {"output_size": o}}, st.integers(2, 40)),
 )  # fmt: skip
 
 
@@ -173,7 +252,7 @@ def test_a_gradient_reaches_the_whole_field_and_no_further(layers: list[object])
         return
     found = receptive_fields(graph)[-1][0]
     assert found.jump is not None
-    start, end, jump = found.views[0].start, found.views[0].end, found.views[0].jump
+    (start,), (end,), jump = found.views[0].starts, found.views[0].ends, found.views[0].jump
     inside = [row for row in range(found.size) if start + row * jump >= 0 and end + row * jump < 40]
     for row in {inside[0], inside[-1]} if inside else ():
         rows = reached(graph, row)
@@ -183,17 +262,26 @@ def test_a_gradient_reaches_the_whole_field_and_no_further(layers: list[object])
 
 @EVEN_SAME
 @THIRD
-@given(st.lists(steps, max_size=2), upward, st.lists(steps, max_size=1))
-def test_upsampling_between_pixels_is_right_to_less_than_one(before: list[object], up: object, after: list[object]) -> None:
-    graph = network([*before, up, *after], 24)
+@given(st.lists(steps, max_size=2), upward, st.lists(steps, max_size=1), st.lists(upward, max_size=1), st.lists(steps, max_size=1))
+def test_behind_an_upsampling_each_output_sees_what_its_gradient_reaches(before, up, between, again, after) -> None:
+    graph = network([*before, up, *between, *again, *after], 40)
     if graph is None:
         return
-    found = receptive_fields(graph)[-1][0]
-    assert len(found.views) == 1
-    start, end, jump = found.views[0].start, found.views[0].end, found.views[0].jump
-    step = max(axes[0].jump or 1 for axes in receptive_fields(graph))  # an output between two positions may see either
-    inside = [row for row in range(found.size) if start + row * jump - step >= 0 and end + row * jump + step < 24]
+    fields = receptive_fields(graph)
+    if fields[-1] == ():
+        return
+    found = fields[-1][0]
+    (view,) = found.views
+    period, shift = len(view.starts), int(len(view.starts) * view.jump)
+    edges = [
+        (view.starts[o % period] + o // period * shift, view.ends[o % period] + o // period * shift) for o in range(found.size)
+    ]
+    assert found.receptive_field == max(0, *(end - start + 1 for start, end in edges))
+    # Outputs whose fields touch no edge on the way: what is cut off or clamped there is not theirs.
+    far = max(axes[0].receptive_field for axes in fields)
+    inside = [row for row, (start, end) in enumerate(edges) if start >= far and end < 40 - far] or [
+        row for row, (start, end) in enumerate(edges) if start == inf
+    ]
     for row in inside[:: max(1, len(inside) // 4)]:
         rows = reached(graph, row)
-        assert floor(start + row * jump) - step < rows[0] < ceil(start + row * jump) + step
-        assert floor(end + row * jump) - step < rows[-1] < ceil(end + row * jump) + step
+        assert ((rows[0], rows[-1]) if rows else (inf, -inf)) == edges[row]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from rich.cells import cell_len
 
 import archcalc
 from archcalc.analysis import analyse
+from archcalc.analysis.conventions import count
 from archcalc.analysis.fold import fold as fold_layers
 from archcalc.errors import ArchcalcError, Place, UsageError
 from archcalc.ops import OPS
@@ -41,7 +43,19 @@ def result(model: str, **options: object) -> Result:
 
 def test_json_is_what_the_contract_says() -> None:
     told = json.loads(FORMATS["json"](result("lenet5_modern"), PIPE))
-    assert list(told) == ["schema", "model", "variant", "title", "input", "dtype", "count", "layers", "totals", "unsupported", "slips"]
+    assert list(told) == [
+        "schema",
+        "model",
+        "variant",
+        "title",
+        "input",
+        "dtype",
+        "count",
+        "layers",
+        "totals",
+        "unsupported",
+        "slips",
+    ]
     assert told["schema"] == "archcalc.summary/1"
     assert told["input"] == [1, 1, 28, 28]
     contract = """name op inputs input_shapes output_shape params buffers macs flops output_bytes saved_bytes receptive_field
@@ -113,6 +127,22 @@ def test_no_format_lets_a_name_be_obeyed() -> None:
         assert "<b>" not in FORMATS[name](evil, PIPE)
 
 
+def test_json_is_exact_and_commands_no_terminal() -> None:
+    title = "a\x9b31m \u202e\u2028 \U000e0001 합성곱"
+    document = msgspec.structs.replace(result("lenet5_modern").document, title=title)
+    for name in ("json", "jsonl"):
+        assert FORMATS[name](Result(document, "layers", lambda: EVIL_TABLE), PIPE).replace("\n", "").isprintable()
+    assert json.loads(FORMATS["json"](Result(document, "layers", lambda: EVIL_TABLE), PIPE))["title"] == title
+
+
+def test_a_star_does_not_join_the_row_above_it() -> None:
+    """In LaTeX a row may end in two backslashes and a star, which is then not shown."""
+    assert latex(Table("", (Column("name", "layer", "name"),), (("*star",), ("2*3",)))).splitlines()[5:7] == [
+        r"{*}star \\",
+        r"2*3 \\",
+    ]
+
+
 def test_a_table_for_latex_is_booktabs_and_one_for_markdown_is_githubs() -> None:
     table = Table(
         "t", (Column("name", "layer", "name"), Column("p", "params %", "percent")), (("a_b", 60.55),), ("total", 100.0), ("n",)
@@ -176,11 +206,57 @@ def test_the_least_important_columns_go_first() -> None:
     assert kept(1) == (0, 2)  # a name alone is no table
 
 
+def test_what_a_wide_column_leaves_is_filled_again() -> None:
+    def kept(limit: int) -> tuple[int, ...]:
+        return fitting({0: 10, 1: 3, 2: 30, 3: 3, 4: 3, 5: 3}, [ESSENTIAL, 40, 60, 50, 50, 70], limit)
+
+    assert kept(32) == (0, 1, 3, 4, 5)
+    assert kept(25) == (0, 3, 4, 5)
+    assert kept(24) == (0, 1, 5)  # equals come back together or not at all: one model's ratio says little without the other's
+
+
+def test_prose_folds_and_keeps_its_place() -> None:
+    columns = (Column("name", "model", "name", ESSENTIAL), Column("n", "n", "count", 90), Column("title", "title", "prose", 85))
+    table = Table("", columns, (("alexnet", 5, "AlexNet, two towers, the printed 224 rounded up"), ("zfnet", 6, "ZFNet")))
+    assert lay_out(table, Screen(38)).splitlines() == [
+        "model    n  title",
+        "alexnet  5  AlexNet, two towers, the",
+        "            printed 224 rounded up",
+        "zfnet    6  ZFNet",
+    ]
+    assert len(lay_out(table, PIPE).splitlines()) == 3
+
+
 @given(st.text(alphabet="ab .한\u0301", max_size=60), st.integers(2, 30))
 def test_folded_text_is_the_text(text: str, width: int) -> None:
     lines = fold(text, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("64x56x56 (resnet.yaml:41)", 20, ["64x56x56", "(resnet.yaml:41)"]),
+        ("layer1.0.conv1.relu", 12, ["layer1.0.", "conv1.relu"]),
+        ("a layer1.0.conv1.relu", 12, ["a layer1.0.", "conv1.relu"]),  # the space is too near the start
+        ("Konvolutionsschicht", 12, ["Konvolutions", "schicht"]),
+        ("합성곱 합성곱", 8, ["합성곱", "합성곱"]),
+        ("", 8, []),
+    ],
+)
+def test_lines_are_broken_behind_a_space_else_behind_a_dot(text: str, width: int, lines: list[str]) -> None:
+    assert fold(text, width) == lines
+
+
+def test_names_of_a_large_network_are_folded_soon() -> None:
+    """A name of n characters in lines of 40: each line looks at its own characters, not at all that follow."""
+    seconds = {}
+    for length in (20_000, 80_000):
+        start = time.perf_counter()
+        assert len(fold("합" * length, 40)) == length // 20
+        seconds[length] = time.perf_counter() - start
+    assert seconds[80_000] < 12 * seconds[20_000]
 
 
 def test_columns_stand_under_each_other_whatever_the_script() -> None:
@@ -204,6 +280,8 @@ def test_a_pipe_has_neither_box_nor_colour_nor_an_edge() -> None:
 def test_marks_do_not_move_digits() -> None:
     table = Table("", (Column("rf", "field", "axes"),), ((195,), (Marked(7),)))
     assert lay_out(table, PIPE).splitlines() == ["field", " 195", "   7*"]
+    table = Table("", (Column("total", "total", "count"),), ((195,), (Marked(7, "+"),)), (202,))
+    assert lay_out(table, PIPE).splitlines() == ["total", " 195", "   7+", " 202"]
 
 
 class Terminal(io.StringIO):
@@ -217,6 +295,9 @@ SCREENS = [  # stream, environment, --width -> width, colour
     (Terminal(), {"COLUMNS": "60"}, None, (60, True)),
     (Terminal(), {}, None, (80, True)),
     (Terminal(), {"COLUMNS": "none"}, None, (80, True)),
+    (Terminal(), {"COLUMNS": "0"}, None, (80, True)),
+    (Terminal(), {"COLUMNS": "9" * 5000}, None, (80, True)),  # Python reads no number so long
+    (None, {}, None, (None, False)),  # closed
     (Terminal(), {"COLUMNS": "60"}, 50, (50, True)),
     (Terminal(), {"NO_COLOR": "1"}, None, (80, False)),
     (Terminal(), {"NO_COLOR": ""}, None, (80, True)),
@@ -232,7 +313,7 @@ SCREENS = [  # stream, environment, --width -> width, colour
 
 @pytest.mark.parametrize(("stream", "environ", "width", "expected"), SCREENS)
 def test_the_environment_decides_the_screen(
-    stream: io.StringIO, environ: dict[str, str], width: int | None, expected: tuple
+    stream: io.StringIO | None, environ: dict[str, str], width: int | None, expected: tuple
 ) -> None:
     assert screen(stream, environ, width)[:2] == expected
 
@@ -271,6 +352,7 @@ def test_arguments_are_told_as_papers_tell_them(op: str, given_arguments: dict, 
         ("params,macs", ("name", "params", "macs")),
         ("+saved-bytes, params", (*DEFAULT_COLUMNS, "saved_bytes")),
         ("params,name", ("name", "params")),
+        ("+all", tuple(COLUMNS)),
     ],
 )
 def test_columns_can_be_chosen(text: str | None, keys: tuple[str, ...]) -> None:
@@ -283,6 +365,34 @@ def test_every_quantity_of_the_json_is_a_column() -> None:
     assert set(LayerRow.__struct_fields__) <= set(COLUMNS)
 
 
+def test_shared_parameters_are_marked_where_they_are_used_and_the_note_says_where_they_count() -> None:
+    def marked(model: str, depth: int | None) -> tuple[list[str], list[str]]:
+        table = result(model, depth=depth).table()
+        place = [column.key for column in table.columns].index("params")
+        rows = [row[0] for row in table.rows if isinstance(row[place], Marked)]
+        return rows, [note for note in texts(table).notes if note.startswith("^ ")]
+
+    rows, notes = marked("tests/data/specs/siamese.yaml", None)
+    assert rows == ["second.conv1", "second.conv2", "second.bn1", "second.linear1"]
+    assert notes == ["^ uses parameters of an earlier layer, which count there: second.conv1 those of first.conv1, ..."]
+    assert marked("tests/data/specs/siamese.yaml", 1) == (["second"], [notes[0].removesuffix(", ...")])
+    assert marked("alexnet", None) == ([], [])
+    totals = result("tests/data/specs/siamese.yaml", columns=("name", "macs")).table()
+    assert not any(note.startswith("^ ") for note in texts(totals).notes)
+
+
+@pytest.mark.parametrize("convention", ["macs", "torch", "fvcore", "thop", "full"])
+@pytest.mark.parametrize("depth", [None, 1])
+@pytest.mark.parametrize("model", ["alexnet", "resnet18", "googlenet_aux"])
+def test_what_the_rows_count_adds_up_to_the_total(model: str, depth: int | None, convention: str) -> None:
+    document = result(model, depth=depth, counted=count(archcalc.load(model), convention)).document
+    assert sum(row.counted or 0 for row in document.layers) == document.totals.counted
+    if convention == "macs":
+        assert all(row.counted == row.macs for row in document.layers)
+    if depth is None:  # what the tool does not know is not 0
+        assert sum(row.counted is None for row in document.layers) == sum(document.unsupported.values())
+
+
 def test_layers_whose_paths_disagree_are_marked_and_the_note_says_why() -> None:
     report = analyse(archcalc.load("densenet121"))
     table = result("densenet121", columns=("name", "receptive_field")).table()
@@ -291,6 +401,20 @@ def test_layers_whose_paths_disagree_are_marked_and_the_note_says_why() -> None:
     noted = any(note.startswith("* ") for note in texts(table).notes)
     assert noted is bool(marked)
     assert not any(note.startswith("* ") for note in texts(result("alexnet", columns=("name", "receptive_field")).table()).notes)
+
+
+def test_a_field_that_was_not_followed_is_marked_and_said_to_be_so() -> None:
+    report = analyse(archcalc.load("lenet5_modern"))
+    unknown = {"receptive_field": None, "jump": None, "padding": None, "paths_agree": False}
+    layers = (msgspec.structs.replace(report.layers[0], **unknown), *report.layers[1:])
+    table = summary(
+        "net", archcalc.load("lenet5_modern"), msgspec.structs.replace(report, layers=layers), columns=("receptive_field",)
+    )
+    shown = texts(table.table())
+    assert shown.rows[0] == ("?",)
+    assert [note for note in shown.notes if note.startswith(("?", "*"))] == [
+        "? more paths of different strides lead to this layer than are followed"
+    ]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 99])

@@ -207,6 +207,12 @@ def test_what_commands_print_holds_to_their_schema(run: Any, arguments: tuple[st
     valid(arguments[0], run(*arguments, *form).out)
 
 
+@pytest.mark.parametrize("arguments", [("summary", "alexnet"), ("compare", "alexnet", "lenet5")], ids=" ".join)
+def test_every_count_holds_to_the_schema_of_counts(run: Any, arguments: tuple[str, ...]) -> None:
+    valid("counts", run(*arguments, "--count", "all", "--format", "json").out)
+    assert "--count all is called counts" in " ".join(run("schema", "--help").out.split())
+
+
 def test_a_schema_marks_what_a_command_would_not_print() -> None:
     document = {"schema": "archcalc.list/1", "models": [{"name": "alexnet"}]}
     with pytest.raises(jsonschema.ValidationError, match="'family' is a required property"):

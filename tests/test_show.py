@@ -1,9 +1,11 @@
 """``show``: the spec to the last character; the expanded one is read back to the same network."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from archcalc import Graph, analyse, load
@@ -72,7 +74,7 @@ layers:
 """,
     "shared and frozen": f"""
 layers:
-  - Conv2d: {{name: a, out_channels: 3, kernel_size: 3, padding: 1}}
+  - Conv2d: {{name: a, out_channels: 3, kernel_size: 3, padding: 1, frozen: true}}
   - group:
       name: g
       frozen: true
@@ -159,9 +161,20 @@ def test_the_spec_is_shown_to_the_last_character(run: Any, name: str) -> None:
     ("arguments", "note"),
     [
         (("alexnet",), ""),
-        (("alexnet_two_towers",), "note: alexnet_two_towers is a variant of this spec: towers: 2\n"),
-        (("resnet18",), "note: resnet18 is a variant of this spec: depths: [2, 2, 2, 2], bottleneck: false\n"),
-        (("resnet50",), "note: resnet50 is a variant of this spec: under another name\n"),
+        (
+            ("alexnet_two_towers",),
+            "note: alexnet_two_towers is this spec with towers: 2; a copy needs --variant alexnet_two_towers for it\n",
+        ),
+        (
+            ("resnet18",),
+            "note: resnet18 is this spec with depths: [2, 2, 2, 2], bottleneck: false; a copy needs --variant resnet18 for it\n",
+        ),
+        (
+            ("alexnet_224_floor",),
+            "note: alexnet_224_floor is this spec with input: [3, 224, 224], size: 224, pool_first: true; "
+            "a copy needs --variant alexnet_224_floor for it\n",
+        ),
+        (("resnet50",), "note: resnet50 is this spec as it stands, by another name\n"),
         (
             ("alexnet", "--batch", "2"),
             "note: this is the text of the spec; --expanded writes out what comes of it under these settings\n",
@@ -171,6 +184,47 @@ def test_the_spec_is_shown_to_the_last_character(run: Any, name: str) -> None:
 )
 def test_what_is_said_about_the_text_goes_to_standard_error(run: Any, arguments: tuple[str, ...], note: str) -> None:
     assert run("show", *arguments).err.replace("\n", " ").strip() == note.strip()
+
+
+@pytest.mark.parametrize("name", index())
+def test_what_the_note_says_of_a_copy_is_so(run: Any, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "copy.yaml"
+    outcome = run("show", name, "-o", str(copy))
+    variant = ("--variant", name) if f"a copy needs --variant {name} for it" in outcome.err else ()
+    told, same = (json.loads(run("show", *model, "--format", "json").out) for model in ((str(copy), *variant), (name,)))
+    assert told["nodes"] == same["nodes"]
+
+
+def test_the_schema_that_a_copy_names_can_be_put_beside_it(run: Any, tmp_path: Path) -> None:
+    copy, schema = str(tmp_path / "copy.yaml"), str(tmp_path / "spec-1.schema.json")
+    assert f"archcalc schema -o {schema} writes" in run("show", "alexnet", "-o", copy).err
+    run("schema", "-o", schema)
+    assert run("show", "alexnet", "-o", copy).err == ""
+
+
+def test_sharing_and_freezing_stand_in_the_table(run: Any, tmp_path: Path) -> None:
+    siamese = Path(__file__).parent / "data" / "specs" / "siamese.yaml"
+    rows = run("show", str(siamese), "--format", "csv").out.splitlines()
+    assert any(row.startswith('second.conv1,Conv2d,"10x10, 64, shares first.conv1"') for row in rows)
+    spec = tmp_path / "net.yaml"
+    spec.write_text("input: [3, 8, 8]\nlayers: [BatchNorm2d: {frozen: true}]\n")
+    assert "bn1,BatchNorm2d,frozen,input," in run("show", str(spec), "--format", "csv").out
+
+
+@pytest.mark.parametrize("title", ["a\x9b31m \u202e", 'quo"te \\ and \n', "\U000e0001", "합성곱: # [x]"])
+def test_what_cannot_stand_in_a_spec_is_written_as_an_escape(title: str) -> None:
+    graph = msgspec.structs.replace(load("lenet5"), title=title, name=title)
+    again = parse(expanded(graph), "expanded.yaml")
+    assert again.variant(None).title == " ".join(title.split())
+
+
+def test_a_file_name_need_not_be_text(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"bad\xff.yaml")
+    file.write_text("input: [3, 8, 8]\nlayers: [Flatten]\n")
+    for arguments in (("show", str(file), "--format", "json"), ("summary", str(file), "--format", "json")):
+        assert json.loads(run(*arguments).out)["model"] == r"bad\udcff"
+    assert parse(run("show", str(file), "--expanded").out, "again.yaml").name == r"bad\udcff"
+    assert run("compare", str(file), "lenet5", "--format", "json").code == 0
 
 
 def test_a_spec_that_does_not_fit_together_is_shown_all_the_same(run: Any, tmp_path: Any) -> None:

@@ -2,13 +2,12 @@
 
 # ruff: noqa: E501 (a table reads by its rows, however long they are)
 
-import re
 from pathlib import Path
 
 import pytest
 
 import archcalc
-from archcalc.errors import CODES, ArchcalcError, nearest
+from archcalc.errors import ArchcalcError
 from archcalc.spec import parse
 
 HEAD = "input: [4, 16, 16]\n"
@@ -136,7 +135,7 @@ STEPS = [
     ("- group: {repeat: 100000, layers: [ReLU, ReLU]}", "E213", "3:42 ReLU", "more than 100,000 nodes", "fewer repeats"),
     # Expressions
     (conv := "- Conv2d: {kernel_size: 1, out_channels: %s}") and (conv % "4*widht", "E021", "3:44 widht", "unknown name widht", "did you mean width?"),
-    (conv % "in_height*depth", "E021", "3:52 depth", "unknown name depth", "did you mean width?"),
+    (conv % "in_height*depth", "E021", "3:52 depth", "unknown name depth", "known here: in_channels, in_height, in_width, width"),
     (conv % "2 ** 3", "E022", "3:42 2 ** 3", "a power (**) is not allowed", "allowed: + -"),
     (conv % "width.real", "E022", "3:42 width.real", "an attribute", "allowed"),
     (conv % "int(3.5)", "E022", "3:42 int(3.5)", "calling int", "floor"),
@@ -190,7 +189,9 @@ STEPS = [
 TOP = "params: {width: 64}\nblocks:\n  unit(out, k=1, s=1):\n    - Conv2d: {out_channels: out, kernel_size: k, stride: s}\n"
 
 
-@pytest.mark.parametrize(("step", "code", "place", "message", "way_out"), STEPS, ids=[f"{case[1]} {case[0][:50]}" for case in STEPS])
+@pytest.mark.parametrize(
+    ("step", "code", "place", "message", "way_out"), STEPS, ids=[f"{case[1]} {case[0][:50]}" for case in STEPS]
+)
 def test_steps(step: str, code: str, place: str, message: str, way_out: str | None) -> None:
     error = refusal(f"{HEAD}layers:\n{step}\n{TOP}")
     assert (error.code, where(error)) == (code, place)
@@ -281,7 +282,9 @@ FILES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "code", "place", "message", "way_out"), FILES, ids=[f"{case[1]} {case[0][:60]}" for case in FILES])
+@pytest.mark.parametrize(
+    ("text", "code", "place", "message", "way_out"), FILES, ids=[f"{case[1]} {case[0][:60]}" for case in FILES]
+)
 def test_files(text: str, code: str, place: str, message: str, way_out: str | None) -> None:
     error = refusal(text)
     assert (error.code, where(error)) == (code, place)
@@ -291,10 +294,16 @@ def test_files(text: str, code: str, place: str, message: str, way_out: str | No
         assert way_out in error.help
 
 
-VARIANT = HEAD + "params: {deep: true, width: 3}\nlayers: [ReLU: {if: deep}, ReLU]\nvariants: {v: {set: {deep: 1}}, w: {set: {width: [1]}}}\n"
+VARIANT = (
+    HEAD
+    + "params: {deep: true, width: 3}\nlayers: [ReLU: {if: deep}, ReLU]\nvariants: {v: {set: {deep: 1}}, w: {set: {width: [1]}}}\n"
+)
 
 
-@pytest.mark.parametrize(("variant", "place", "message"), [("v", "4:28 1", "deep must be true or false, like its default true, not 1"), ("w", "4:50 [", "width must be a number")])
+@pytest.mark.parametrize(
+    ("variant", "place", "message"),
+    [("v", "4:28 1", "deep must be true or false, like its default true, not 1"), ("w", "4:50 [", "width must be a number")],
+)
 def test_a_variant_sets_a_param_to_its_own_kind(variant: str, place: str, message: str) -> None:
     with pytest.raises(ArchcalcError) as raised:
         parse(VARIANT, "net.yaml").graph(variant)
@@ -346,7 +355,7 @@ def test_an_error_inside_a_block_names_the_layer() -> None:
     top = "blocks:\n  half(k):\n    - group: {name: inner, layers: [Conv2d: {name: conv, out_channels: 8 / k, kernel_size: 1}]}\n"
     error = refusal(f"{HEAD}{top}layers:\n  - half: {{name: first, k: 2}}\n  - half: {{name: second, k: 3}}\n")
     assert (error.code, error.layer, where(error)) == ("E023", "second.inner.conv", "4:72 8 / k")
-    assert str(error) == "E023: 8 / 3 does not divide exactly (layer second.inner.conv)"
+    assert error.message == "8 / 3 does not divide exactly"
     error = refusal(f"{HEAD}{top}layers:\n  - half: {{name: third, k: in_channels / 3}}\n")
     assert (error.code, error.layer, where(error)) == ("E023", "third", "6:28 in_channels / 3")
 
@@ -379,37 +388,3 @@ def test_a_name_from_a_file_cannot_break_the_line_nor_command_the_terminal() -> 
     assert error.message == "unknown operator Conv2d\\nReLU\\n"
     error = refusal(HEAD + 'layers: ["a\\e[31m"]\n')
     assert error.message == "unknown block a\\x1b[31m"
-
-
-# The catalogue
-
-SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parents[1] / "archcalc").rglob("*.py"))}
-RAISED = re.compile(r'"(E[0-9]{3})"(?!:)')  # in the catalogue itself a colon follows
-
-
-def test_the_catalogue_holds_every_code_that_is_raised_and_no_other() -> None:
-    raised = {code for text in SOURCES.values() for code in RAISED.findall(text)}
-    assert raised == set(CODES)
-
-
-def test_no_two_codes_mean_the_same() -> None:
-    assert len(set(CODES.values())) == len(CODES)
-    assert list(CODES) == sorted(CODES)
-    for meaning in CODES.values():
-        assert nearest(meaning, [other for other in CODES.values() if other != meaning]) is None or len(meaning) < 60
-
-
-def test_every_code_has_a_test() -> None:
-    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
-    assert [code for code in CODES if code not in tests] == []
-
-
-@pytest.mark.parametrize(("word", "known", "meant"), [("filters", ["out_channels", "padding"], "out_channels"), ("kernel_szie", ["kernel_size"], "kernel_size"), ("xyz", ["padding"], None)])
-def test_the_nearest_name(word: str, known: list[str], meant: str | None) -> None:
-    assert nearest(word, known, {"filters": "out_channels"}) == meant
-
-
-def test_the_nearest_of_very_many_names_is_found_soon() -> None:
-    known = [f"layer{number}" for number in range(100_000)]
-    assert nearest("layre77777", known) is not None
-    assert nearest("q" * 60_000, known) is None

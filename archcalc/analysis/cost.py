@@ -60,7 +60,8 @@ def analyse(graph: Graph, *, dtype: str = "float32", rules: str = "cuda") -> Rep
         layers.append(_layer(graph, node, shapes, cost, item_bytes, saved, seen[index]))
     rows = tuple(layers)
     inputs: dict[str, Axes] = {node.name: node.output for node in graph.inputs}
-    return Report(graph.name, graph.title, inputs, dtype, rows, sums(rows))
+    outputs = {name: nodes[index].name for name, index in graph.outputs.items()}
+    return Report(graph.name, graph.title, inputs, dtype, rows, sums(rows), outputs)
 
 
 def _ask(op: Op, x: Shape, y: Shape, rules: str) -> Cost:

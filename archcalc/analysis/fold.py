@@ -8,7 +8,7 @@ GROUP = "group"  # the operator of a row that stands for several; the spec's own
 
 
 class Fold(msgspec.Struct, frozen=True):
-    """One row: a layer by itself, or the sums of several with the last one's output."""
+    """One row: a layer by itself, or the sums of several with the output of the one where they end."""
 
     layer: Layer
     layers: int
@@ -19,9 +19,12 @@ def fold(report: Report, depth: int | None = None) -> tuple[Fold, ...]:
     if depth is None:
         return tuple(Fold(layer, 1) for layer in report.layers)
     members: dict[str, list[Layer]] = {}
+    ends = {report.outputs["output"]}  # what a side head makes is no scope's output, unless the scope is the head
     for layer in report.layers:
-        members.setdefault(scope(layer.name, depth), []).append(layer)
-    return tuple(_folded(name, tuple(layers), depth) for name, layers in members.items())
+        name = scope(layer.name, depth)
+        members.setdefault(name, []).append(layer)
+        ends.update(source for source in layer.inputs if scope(source, depth) != name)
+    return tuple(_folded(name, tuple(layers), depth, ends) for name, layers in members.items())
 
 
 def scope(name: str, depth: int) -> str:
@@ -33,9 +36,9 @@ def scope(name: str, depth: int) -> str:
     return ".".join(name.split(".", depth)[:depth])
 
 
-def _folded(name: str, layers: tuple[Layer, ...], depth: int) -> Fold:
+def _folded(name: str, layers: tuple[Layer, ...], depth: int, ends: set[str]) -> Fold:
     """Return the row for a scope: what comes in from outside, what goes out at the end, and the sums of the rest."""
-    first, last = layers[0], layers[-1]
+    first, last = layers[0], next((layer for layer in reversed(layers) if layer.name in ends), layers[-1])
     if len(layers) == 1 and first.name == name:
         return Fold(msgspec.structs.replace(first, inputs=tuple(scope(source, depth) for source in first.inputs)), 1)
     inputs = {

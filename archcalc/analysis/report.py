@@ -58,7 +58,10 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The analysis of one graph. ``input`` holds the shape of each input, batch first."""
+    """The analysis of one graph. ``input`` holds the shape of each input, batch first.
+
+    ``outputs`` names the layers whose tensors leave the network: ``output`` is that of the main path, the others are side heads.
+    """
 
     model: str
     title: str
@@ -66,6 +69,7 @@ class Report(msgspec.Struct, frozen=True):
     dtype: str
     layers: tuple[Layer, ...]
     totals: Totals
+    outputs: dict[str, str]
 
     def __repr__(self) -> str:
         totals = f"{self.totals.params:,} params, {self.totals.macs:,} MACs"

@@ -41,4 +41,5 @@ def command(requests: tuple[Request, ...], depth: int | None, every_row: bool, c
     graphs = [request.graph() for request in requests]
     found = compare(graphs, dtype=requests[0].dtype, depth=depth)
     counts_of = [one for graph in graphs if (one := counted(graph, count))]
-    output.write(comparison(found, every_row=every_row or output.format in ("csv", "tsv"), counted=counts_of))
+    every_row = every_row or output.format in ("csv", "tsv")
+    output.write(comparison(found, every_row=every_row, counted=counts_of, asked=[request.model for request in requests]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from archcalc.cli.options import Command
+from archcalc.cli.options import Command, say
 from archcalc.errors import ArchcalcError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def command(shell: str) -> None:
 
     script = get_completion_class(shell)
     assert script is not None  # SHELLS are click's own
-    click.echo(script(group, {}, "archcalc", COMPLETE_VARIABLE).source())
+    say(script(group, {}, "archcalc", COMPLETE_VARIABLE).source())
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -48,7 +48,9 @@ def _spec_files(incomplete: str) -> list[str]:
 
     folder, slash, start = incomplete.rpartition("/")
     try:
-        files = sorted(path.name for path in Path(folder + slash or ".").expanduser().iterdir() if path.suffix.lower() in (".yaml", ".yml"))
+        files = sorted(
+            path.name for path in Path(folder + slash or ".").expanduser().iterdir() if path.suffix.lower() in (".yaml", ".yml")
+        )
     except (OSError, RuntimeError):  # no such folder, none that may be read, or no home
         return []
     return [f"{folder}{slash}{name}" for name in files if name.startswith(start)]

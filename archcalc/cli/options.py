@@ -89,10 +89,9 @@ class Output(NamedTuple):
 
 def setting(name: str, text: str) -> Any:
     """Return the value of ``--set name=text``, read as a spec would read it."""
-    from archcalc.spec.source import read
-    from archcalc.spec.values import read_value
+    from archcalc.spec.given import read_setting
 
-    return read_value(read(text, f"--set {name}")).evaluate({})
+    return read_setting(name, text)
 
 
 def _input_name(name: str, known: list[str]) -> str:

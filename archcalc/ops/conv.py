@@ -1,5 +1,7 @@
 """Convolutions, over one, two and three axes, and the transposed one; fields as in torch.nn."""
 
+from operator import sub
+
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula, gcd, prod
 from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, View, Window, need_rank, undivided
@@ -59,6 +61,12 @@ def transposed_count(i: int, k: int, s: int, p: int, p_out: int) -> int:
 def transposed_taps(k: int, s: int) -> int:
     """Inputs that one output of a transposed convolution sees along one axis, at most; the kernel's elements stand side by side."""
     return ceil_div(k, s)
+
+
+@formula
+def turned_padding(k: int, p: int, d: int) -> int:
+    """With stride 1, a transposed convolution is a convolution with this padding (Dumoulin and Visin 2016, relationship 9)."""
+    return d * (k - 1) - p
 
 
 @formula
@@ -246,19 +254,25 @@ class ConvTranspose2d(Op, frozen=True):
 
 
 def transposed(k: int, s: int, p: int, d: int) -> Window | Phases:
-    """Return how far the outputs of a transposed convolution look along one axis.
-
-    Input m reaches output m*s - p + t*d with element t of the kernel; so every ``s / gcd(s, d)``-th element reaches an output.
-    """
+    """Return how far the outputs of a transposed convolution look along one axis."""
     if s == 1:
-        return Window(k, p=d * (k - 1) - p, d=d)
+        return Window(k, p=turned_padding(k, p, d), d=d)
     if s > MOST_PHASES:
-        return Phases(0, 1, s)
-    common = gcd(s, d)
+        return Phases(transposed_taps(k, s), 1, s)
+    first, last, apart = _reaching(int(k), int(s), int(p), int(d))
+    widest = transposed_taps(k, s) if d == 1 else max(map(sub, last, first)) + 1
+    return Phases(widest, 1, s, first, last, apart)
+
+
+def _reaching(k: int, s: int, p: int, d: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return the first and the last input that reach each of ``s`` outputs, and how far apart they and those between are.
+
+    With element t of the kernel, input m reaches output m*s - p + t*d. So of the elements each ``s / gcd(s, d)``-th reaches one output.
+    """
+    turn, apart = s // gcd(s, d), d // gcd(s, d)
     first, last = [0] * s, [-1] * s  # an output that no element reaches sees nothing
-    for t in range(min(k, s // common)):
+    for t in range(min(k, turn)):
         o = (t * d - p) % s
         last[o] = (o + p - t * d) // s
-        first[o] = last[o] - (k - 1 - t) // (s // common) * (d // common)
-    widest = transposed_taps(k, s) if d == 1 else max(last[o] - first[o] for o in range(s)) + 1
-    return Phases(widest, 1, s, tuple(first), tuple(last), d // common)
+        first[o] = last[o] - (k - 1 - t) // turn * apart
+    return tuple(first), tuple(last), apart

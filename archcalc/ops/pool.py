@@ -228,4 +228,5 @@ def adaptive(i: int, o: int) -> Window | Phases:
         return Window(k, s)
     if u > MOST_PHASES:
         return Phases(k, s, u)
-    return Phases(k, s, u, tuple([j * s // u for j in range(u)]), tuple([ceil_div((j + 1) * s, u) - 1 for j in range(u)]))
+    first = tuple([j * int(s) // int(u) for j in range(u)])
+    return Phases(k, s, u, first, tuple([ceil_div((j + 1) * int(s), int(u)) - 1 for j in range(u)]))

@@ -12,7 +12,7 @@ from archcalc.analysis.compare import Comparison, Part, Row
 from archcalc.analysis.fold import GROUP
 from archcalc.analysis.report import Report, Totals
 from archcalc.errors import UsageError
-from archcalc.render.figures import count, plain, sizes
+from archcalc.render.figures import count, inputs, plain, sizes
 from archcalc.render.formats import Result
 from archcalc.render.summary import MACS
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
@@ -20,7 +20,6 @@ from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
 if TYPE_CHECKING:
     from archcalc.analysis.conventions import Count
 
-_FEW_WORDS = 50
 MOST_MODELS = len(ascii_uppercase)  # each is a letter in the headings
 
 
@@ -67,8 +66,11 @@ class CompareDocument(msgspec.Struct, frozen=True):
     slips: tuple[tuple[str, ...], ...]
 
 
-def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence["Count"] = ()) -> Result:
-    """Return the comparison; its table shows ``every_row``, or folds those that are equal. MACs where nothing is ``counted``."""
+def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence["Count"] = (), asked: Sequence[str] = ()) -> Result:
+    """Return the comparison; its table shows ``every_row``, or folds those that are equal. MACs where nothing is ``counted``.
+
+    Models of one name are told apart by how they were ``asked`` for.
+    """
     if len(found.reports) > MOST_MODELS:
         raise UsageError("E228", f"{len(found.reports)} models do not fit side by side", help=f"compare at most {MOST_MODELS}")
     models = tuple(ComparedModel(report.model, report.title, report.input, report.totals) for report in found.reports)
@@ -80,7 +82,16 @@ def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence[
     unsupported = tuple(one.unsupported for one in counted) or ({},) * len(models)
     slips = tuple(one.slips for one in counted) or ((),) * len(models)
     document = CompareDocument("archcalc.compare/1", found.reports[0].dtype, convention, models, rows, totals, unsupported, slips)
-    return Result(document, "rows", partial(_table, found, totals, counted, every_row))
+    return Result(document, "rows", partial(_table, found, _labels(found, asked), totals, counted, every_row))
+
+
+def _labels(found: Comparison, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return what each model is called: its name, and the file where two have the same one."""
+    names = [report.model for report in found.reports]
+    return tuple(
+        f"{name} ({word})" if names.count(name) > 1 and word != name else name
+        for name, word in zip(names, asked or names, strict=True)
+    )
 
 
 def _total(quantity: str, values: tuple[int, ...]) -> ComparedTotal:
@@ -89,7 +100,9 @@ def _total(quantity: str, values: tuple[int, ...]) -> ComparedTotal:
     return ComparedTotal(quantity, values, differences, tuple(value / first if first else None for value in values))
 
 
-def _table(found: Comparison, totals: Sequence[ComparedTotal], counted: Sequence["Count"], every_row: bool) -> Table:
+def _table(
+    found: Comparison, labels: Sequence[str], totals: Sequence[ComparedTotal], counted: Sequence["Count"], every_row: bool
+) -> Table:
     letters = ascii_uppercase[: len(found.reports)]
     rows: list[tuple[Cell, ...]] = []
     for folded, run in groupby(found.rows, key=lambda row: row.equal and not every_row):
@@ -98,14 +111,13 @@ def _table(found: Comparison, totals: Sequence[ComparedTotal], counted: Sequence
     by_name = {total.quantity: total for total in totals}
     params, macs = by_name["params"], by_name["macs"]
     sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
-    title = ", ".join(f"{letter} {report.model}" for letter, report in zip(letters, found.reports, strict=True))
-    return Table(title, _columns(letters, rows), tuple(rows), sums, tuple(_notes(found.reports, totals, counted, letters)))
+    title = ", ".join(f"{letter} {label}" for letter, label in zip(letters, labels, strict=True))
+    return Table(title, _columns(letters), tuple(rows), sums, tuple(_notes(found.reports, labels, totals, counted, letters)))
 
 
-def _columns(letters: str, rows: Sequence[tuple[Cell, ...]]) -> tuple[Column, ...]:
-    """Return the columns. Of two models a ratio and a few words say most; of more models, or in long words, too much."""
+def _columns(letters: str) -> tuple[Column, ...]:
+    """Return the columns. Of two models a ratio says much, of more models too much."""
     counts = 85 if len(letters) == 2 else 93
-    words = 91 if max(len(str(row[-1] or "")) for row in rows) <= _FEW_WORDS else 30
     return (
         Column("name", "layer", "name", ESSENTIAL),
         Column("op", "operator", "text", 50),
@@ -114,7 +126,7 @@ def _columns(letters: str, rows: Sequence[tuple[Cell, ...]]) -> tuple[Column, ..
         *(Column(f"params_{letter.lower()}_to_a", f"params {letter}/A", "count", 92) for letter in letters[1:]),
         *(Column(f"macs_{letter.lower()}", f"MACs {letter}", "count", 40) for letter in letters),
         *(Column(f"macs_{letter.lower()}_to_a", f"MACs {letter}/A", "count", 80) for letter in letters[1:]),
-        Column("differs", "differs", "text", words),
+        Column("differs", "differs", "prose", 91),
     )
 
 
@@ -191,12 +203,13 @@ def _text(value: Any) -> str:
 _TOLD = {"params": "params", "macs": "MACs", "buffers": "buffers", "output_bytes": "activation bytes", "saved_bytes": "saved bytes"}
 
 
-def _notes(reports: Sequence[Report], totals: Sequence[ComparedTotal], counted: Sequence["Count"], letters: str) -> list[str]:
+def _notes(
+    reports: Sequence[Report], labels: Sequence[str], totals: Sequence[ComparedTotal], counted: Sequence["Count"], letters: str
+) -> list[str]:
     """Return who the letters are, the totals against those of the first, and how a tool counts them."""
     notes = []
-    for letter, report in zip(letters, reports, strict=True):
-        shapes = ", ".join(sizes(shape[1:]) for shape in report.input.values())
-        notes.append(f"{letter} = {report.model}{': ' if report.title else ''}{report.title}; input {shapes}")
+    for letter, label, report in zip(letters, labels, reports, strict=True):
+        notes.append(f"{letter} = {label}{': ' if report.title else ''}{report.title}; input {inputs(report.input)}")
     notes += [f"{letter} - A: {_against(totals, index)}" for index, letter in enumerate(letters[1:], start=1)]
     notes.append(MACS)
     if counted:

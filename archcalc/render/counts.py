@@ -98,8 +98,8 @@ def _ledger(graph: Graph, rows: Sequence[CountRow]) -> Table:
     columns = (
         Column("convention", "convention", "text", ESSENTIAL),
         Column("total", "total", "count", ESSENTIAL),
-        Column("ledger", "is", "text", 80),
-        Column("unsupported", "not counted", "text", 60),
+        Column("ledger", "is", "prose", 80),
+        Column("unsupported", "not counted", "prose", 60),
     )
     cells = tuple((row.convention, _marked(row), _sum(row), _layers(row.unsupported)) for row in rows)
     title = f"{graph.title} ({graph.name})" if graph.title else graph.name

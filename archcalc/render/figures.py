@@ -1,6 +1,6 @@
 """Numbers, sizes and names as people read them: thousands apart, bytes in one unit, nothing that a terminal would obey."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from archcalc.errors import one_line
@@ -39,6 +39,15 @@ def sizes(shape: Iterable[int]) -> str:
     '96x55x55'
     """
     return "x".join(map(str, shape))
+
+
+def inputs(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Return the sizes of a network's inputs without the batch; each has its name where there are several.
+
+    >>> inputs({"input": (1, 3, 227, 227)}), inputs({"left": (1, 1, 105, 105), "right": (1, 1, 105, 105)})
+    ('3x227x227', 'left 1x105x105, right 1x105x105')
+    """
+    return ", ".join((f"{name} " if len(shapes) > 1 else "") + sizes(shape[1:]) for name, shape in shapes.items())
 
 
 def shape(value: Any) -> str:

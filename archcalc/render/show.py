@@ -111,7 +111,11 @@ def schema_notes(text: str, file: str | None) -> list[str]:
     if file is None or f"$schema=./{FILE}" not in text.partition("\n")[0]:
         return []
     beside = os.path.join(os.path.dirname(file), FILE)
-    return [] if os.path.exists(beside) else [f"note: for editors, archcalc schema -o {plain(beside)} writes the schema that the first line names"]
+    return (
+        []
+        if os.path.exists(beside)
+        else [f"note: for editors, archcalc schema -o {plain(beside)} writes the schema that the first line names"]
+    )
 
 
 def expanded_notes(text: str) -> list[str]:

@@ -10,10 +10,10 @@ from archcalc.analysis import Report
 from archcalc.analysis.fold import GROUP, Fold, fold, scope
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.graph import Graph
-from archcalc.render.figures import count, sizes
+from archcalc.render.figures import count, inputs
 from archcalc.render.formats import Result
 from archcalc.render.notation import arguments
-from archcalc.render.tables import ESSENTIAL, Cell, Column, Marked, Row, Table
+from archcalc.render.tables import ESSENTIAL, MARK, Cell, Column, Marked, Row, Table
 
 if TYPE_CHECKING:
     from archcalc.analysis.conventions import Count
@@ -90,6 +90,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 _SHARED = "^"  # the mark of parameters that count at another layer
+_UNKNOWN = "?"  # the mark of a field that was not followed
 
 MACS = "MACs: multiply-accumulates of convolutions and linear layers, bias not counted"
 
@@ -251,7 +252,7 @@ def _cell(key: str, row: LayerRow, totals: TotalsRow, written: Mapping[str, str]
     if key == "inputs":
         return ", ".join(value)
     if key in ("receptive_field", "jump") and not row.paths_agree:
-        return Marked(value)
+        return Marked(value, _UNKNOWN if row.receptive_field is None else MARK)
     if key == "params" and row.name in sharing:
         return Marked(value, _SHARED)
     return tuple(value) if isinstance(value, list) else value
@@ -277,10 +278,9 @@ def _totals(document: Summary, keys: tuple[str, ...]) -> Row:
 def _notes(document: Summary) -> list[str]:
     """Return what the numbers were asked of, and what is not among them."""
     named = document.input if isinstance(document.input, dict) else {"": document.input}
-    shapes = ", ".join(f"{name} {sizes(shape[1:])}".strip() for name, shape in named.items())
     batch = next(iter(named.values()))[0]
     totals = document.totals
-    notes = [f"input {shapes}, batch {count(batch)}, {document.dtype}"]
+    notes = [f"input {inputs(named)}, batch {count(batch)}, {document.dtype}"]
     if totals.trainable != totals.params:
         notes.append(f"parameters: {count(totals.trainable)} trained, {count(totals.params - totals.trainable)} frozen")
     if totals.buffers:
@@ -297,12 +297,18 @@ def _legends(document: Summary, sharing: Mapping[str, str]) -> tuple[tuple[str, 
     paths = "* the paths to this layer disagree in their stride or their centre; the field is all that they see together"
     shared = f"{_SHARED} uses parameters of an earlier layer, which count there: {next(iter(sharing.values()), '')}"
     shared += ", ..." if len(sharing) > 1 else ""
-    disagree = not all(row.paths_agree for row in document.layers)
+    disagree = any(not row.paths_agree and row.receptive_field is not None for row in document.layers)
+    unknown = any(not row.paths_agree and row.receptive_field is None for row in document.layers)
     return (
         ("macs", MACS),
         ("flops", "FLOPs (full): every operation of every layer, a multiply-accumulate as two"),
         ("output_bytes", "activation: bytes of each layer's output (1 KiB = 1,024 bytes)"),
         ("saved_bytes", "saved: bytes that autograd keeps for the backward pass, each storage once"),
         *((("receptive_field", paths),) if disagree else ()),
+        *(
+            (("receptive_field", f"{_UNKNOWN} more paths of different strides lead to this layer than are followed"),)
+            if unknown
+            else ()
+        ),
         *((("params", shared),) if sharing else ()),
     )

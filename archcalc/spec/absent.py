@@ -82,7 +82,7 @@ _WAYS_OUT: dict[str, str] = {
 
 def absent(name: str) -> tuple[str, str] | None:
     """Return the sentence about a layer that archcalc does not have and the way out; None for a name that is no such layer's."""
-    if name.endswith("Loss"):
+    if "Loss" in name:
         return f"{name[:60]} is not a part of the network", "leave it out: a spec describes the architecture"
     lazy = name.removeprefix("Lazy")
     if lazy != name and (lazy in OPS or lazy in _FAMILIES):

@@ -18,7 +18,7 @@ from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
 from archcalc.spec.steps import COMMON, FLAT, Body, Signature, StepReader, called_blocks, read_arguments
 from archcalc.spec.values import Value, read_name, read_value
-from archcalc.spec.whitelist import shown
+from archcalc.spec.whitelist import LARGEST_NUMBER, shown
 
 KEYS = ("name", "title", "source", "input", "params", "defaults", "blocks", "layers", "variants", "expect")
 VARIANT_KEYS = ("title", "source", "input", "set", "expect")
@@ -218,11 +218,14 @@ def _is_free(name: str) -> bool:
 
 
 def _of_one_kind(value: Any, default: Any) -> bool:
-    return _KINDS.get(type(value)) is not None and _KINDS.get(type(value)) == _KINDS.get(type(default))
+    kind = _KINDS.get(type(value))
+    return kind is not None and kind == _KINDS.get(type(default)) and (kind != "a number" or abs(value) <= LARGEST_NUMBER)
 
 
 def _other_kind(name: str, value: Any, default: Any) -> str:
-    return f"{name} must be {_KINDS[type(default)]}, like its default {shown(default)}, not {shown(value)}"
+    kind = _KINDS[type(default)]
+    bound = " up to 10**15" if kind == _KINDS.get(type(value)) else ""
+    return f"{name} must be {kind}{bound}, like its default {shown(default)}, not {shown(value)}"
 
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list"}

@@ -148,6 +148,8 @@ class Expander:
 
     def _op(self, step: OpStep, names: Names, current: int) -> Op:
         """Return the step's operator with its arguments evaluated."""
+        if step.listed:
+            self.work.spend(4 * step.listed, step.common.place)  # a table is walked again for each cost of its operator
         arguments = Arguments(self, step, names, current)
         key = tuple([self._key(arguments[name], step) for name in step.varying])
         op = step.made.get(key)

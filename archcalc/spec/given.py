@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from archcalc.errors import UsageError, did_you_mean
+from archcalc.errors import SpecError, UsageError, did_you_mean
+from archcalc.spec.source import read
+from archcalc.spec.values import read_value
 from archcalc.spec.whitelist import shown
 
 LARGEST_SIZE = 2**31 - 1
@@ -18,6 +20,16 @@ def by_name(given: Any, known: Mapping[str, Any], code: str, owner: str, what: s
             way_out = did_you_mean(str(name), list(known)) or f"{owner} declares no {what}s"
             raise UsageError(code, f"{owner} has no {what} {name}", help=way_out)
     return {name: plain(value) for name, value in given.items()}
+
+
+def read_setting(name: str, text: str) -> Any:
+    """Return the value of ``--set name=text``, read as a spec would read it."""
+    try:
+        return read_value(read(text, f"--set {name}")).evaluate({})
+    except SpecError as error:
+        if error.code != "E009":
+            raise
+        raise UsageError("E226", f"--set {name} has no value", help=f"for example --set {name}=10") from None
 
 
 def plain(value: Any) -> Any:

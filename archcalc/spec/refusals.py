@@ -28,7 +28,8 @@ def unknown_step(key: Scalar, blocks: Mapping[str, tuple[str, ...]]) -> SpecErro
     if meant != name and meant in OPS:
         way_out = f"write `- {example(OPS[meant])}`"
     elif meant != name and meant in blocks:
-        way_out = f"write `- {meant}: [{(called and called[2]) or ', '.join(blocks[meant])}]`"
+        inside = called[2] if called and called[2] and "=" not in called[2] else ", ".join(blocks[meant])
+        way_out = f"write `- {meant}: [{inside}]`"
     elif (missing := _absent(meant)) is not None:
         message, way_out = missing
         return SpecError("E034", message, help=way_out, place=key.place())
@@ -115,8 +116,9 @@ def _values(op: type[Op], given: Scalar | Sequence) -> list[str]:
 
 
 def _named(op: type[Op]) -> tuple[str, ...]:
-    """Return the optional arguments that PyTorch takes by their place too: not a norm's eps, before which stand the channels."""
-    return tuple(name for name in kinds(op) if name != "eps")
+    """Return the arguments in PyTorch's order; none of a norm, before whose eps PyTorch has the channels."""
+    names = tuple(kinds(op))
+    return () if names[:1] == ("eps",) else names
 
 
 def wrong_argument(op: type[Op], name: str, value: Value, expected: str) -> SpecError:

@@ -15,7 +15,7 @@ from archcalc.ops.base import kinds, required
 from archcalc.spec.refusals import counted, empty_step, example, not_one_step, unknown_argument, unknown_step, wrong_argument
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
 from archcalc.spec.synonyms import ARGUMENTS
-from archcalc.spec.values import Name, Value, read_name, read_value
+from archcalc.spec.values import Name, Value, extent, read_name, read_value
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
 FLAT = "flat"  # what only a block's call or a group may carry: its steps stand in the scope around it
@@ -41,6 +41,7 @@ class OpStep(msgspec.Struct, frozen=True):
     arguments: dict[str, Value]
     defaults: dict[str, Value]
     varying: tuple[str, ...]  # the arguments that must be evaluated each time the step runs
+    listed: int  # items in the lists that are written out in the arguments
     made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built, by what varies
 
 
@@ -158,7 +159,8 @@ class StepReader:
                 place=key.place(),
             )
         varying = [name for name, value in (*values.items(), *defaults.items()) if value.parts]
-        return OpStep(common, op, values, defaults, tuple(varying))
+        listed = sum(extent(value.constant) for value in values.values() if isinstance(value.constant, list))
+        return OpStep(common, op, values, defaults, tuple(varying), listed)
 
     def _merge(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> MergeStep:
         common, own = self._split(key, arguments)

@@ -38,6 +38,11 @@ class Value(msgspec.Struct, frozen=True):
         return self.constant
 
 
+def extent(items: list[Any]) -> int:
+    """Return how many items a list holds, those of its lists included."""
+    return len(items) + sum([extent(item) for item in items if type(item) is list])
+
+
 class Name(msgspec.Struct, frozen=True):
     """A name as written, with the expressions in its braces."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from archcalc.errors import SpecError
 from archcalc.spec.source import Tree
-from archcalc.spec.values import Name, Value
+from archcalc.spec.values import Name, Value, extent
 
 MOST_STEPS = 1_000_000  # steps run, also those that make no node
 STEP = 64  # the work of running one step, in units of one part of an expression, or of one item of a list that a part walks over
@@ -32,10 +32,5 @@ class Work:
         for name in value.names:
             items = names.get(name)
             if type(items) is list:
-                listed += _extent(items)
+                listed += extent(items)
         self.spend(value.parts * (1 + listed), value.tree)
-
-
-def _extent(items: list[Any]) -> int:
-    """Return how many items a list holds, those of its lists included."""
-    return len(items) + sum([_extent(item) for item in items if type(item) is list])

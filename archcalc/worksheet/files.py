@@ -79,7 +79,7 @@ def model_of(page: Page, folder: str, variant: str | None = None) -> Graph | Non
         name = os.path.join(folder, name)
     spec, chosen = read_spec(name)
     variant = variant or page.variant or chosen
-    return spec.graph(variant, page.settings, _inputs(spec, variant, getattr(page, "input", None)))
+    return spec.graph(variant, page.settings, _inputs(spec, variant, page.input))
 
 
 def _inputs(spec: Spec, variant: str | None, given: Any) -> dict[str, tuple[int, ...]]:

@@ -52,7 +52,7 @@ def bundled(page: Page) -> Graph:
     if name.lower().replace("-", "_") not in index():
         help = "archcalc list shows the bundled models; a spec of your own is given on the command line"
         raise UsageError("E243", f"the page names the model {name[:60]}, which is not a bundled one", help=help)
-    return load(name, variant=page.variant, set=page.settings)
+    return load(name, variant=page.variant, set=page.settings, input=page.input)
 
 
 def _walked(page: Page, model: Graph | None, habits: Habits) -> list[Finding]:

@@ -10,6 +10,7 @@ writer's own, so that an error is named where it was made and not on the lines t
 """
 
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 
@@ -123,13 +124,18 @@ Item = Said | Claim | Start | From | Unread
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page as read. ``model`` and ``settings`` come from the lines before it (``model: alexnet``, ``set: {towers: 2}``)."""
+    """A page as read.
+
+    ``model``, ``variant``, ``settings`` and ``input`` come from the lines before it: ``model: alexnet``, ``set: {towers: 2}``,
+    ``input: [3, 227, 227]`` (by name where there are several).
+    """
 
     lines: tuple[Line, ...]
     items: tuple[Item, ...]
     model: str | None = None
     variant: str | None = None
-    settings: dict[str, int | float | bool | str] = {}
+    settings: dict[str, Any] = {}
+    input: Sizes | dict[str, Sizes] | None = None
     count: str | None = None
     notes: tuple[str, ...] = ()
 

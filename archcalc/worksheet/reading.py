@@ -6,7 +6,7 @@ from typing import Any
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet.forms import read_line
 from archcalc.worksheet.listing import listings
-from archcalc.worksheet.page import Item, Line, Page, Said, Unread
+from archcalc.worksheet.page import Item, Line, Page, Said, Sizes, Unread
 from archcalc.worksheet.tables import read_table
 from archcalc.worksheet.text import lines as lines_of
 from archcalc.worksheet.text import normalised
@@ -86,4 +86,18 @@ def _front_matter(lines: tuple[Line, ...]) -> dict[str, Any]:
     settings = read.get("set")
     if isinstance(settings, dict):
         found["settings"] = {str(name): value for name, value in settings.items()}
+    sizes = _sizes(read.get("input"))
+    if sizes is not None:
+        found["input"] = sizes
     return found
+
+
+def _sizes(value: Any) -> Sizes | dict[str, Sizes] | None:
+    """Return the input's sizes, or those of each input; None for anything else, which is another tool's."""
+    if isinstance(value, dict):
+        named = {str(name): _sizes(sizes) for name, sizes in value.items()}
+        good = {name: sizes for name, sizes in named.items() if isinstance(sizes, tuple)}
+        return good if good and len(good) == len(named) else None
+    if isinstance(value, list) and 1 <= len(value) <= 4 and all(type(size) is int and size > 0 for size in value):
+        return tuple(value)
+    return None

@@ -74,7 +74,7 @@ def page_text() -> str:
             another_input(next(one for one in wrong if one.ops.verdict == DIFFERS)),
             f"**{', '.join(stale)}.** The operations are those of the row, not those of the printed parameters (last column): the "
             "parameters must come from another version of the row.",
-            f"**{', '.join(open_to)}.** The operations fit the row and the printed parameters alike: they do not tell which is meant.",
+            f"**{', '.join(open_to)}.** The operations fit the row and the printed parameters alike: they decide nothing.",
             *(
                 f"**{one.name}** alone would be right with its biases counted: {one.with_biases / BINARY:.1f}K. No other row is "
                 "printed with them."
@@ -126,8 +126,8 @@ def separable(first: Block) -> str:
     assert parse_figure(first.ops.printed).matches(work)
     return (
         f"**conv1.** A 7x7 convolution of 3 channels into 64 has `7*7*3*64 = {first.params.exact:,}` weights. The printed pair is "
-        f"exactly that of a separable one, eight 7x7 kernels for each channel and then 1x1: `7*7*3*8 + 24*64 = {weights:,}` weights, "
-        f"and at 112x112 positions {work:,} multiply-adds."
+        f"exactly that of a separable one, eight 7x7 kernels for each channel and then 1x1: `7*7*3*8 + 24*64 = {weights:,}` "
+        f"weights, and at 112x112 positions {work:,} multiply-adds."
     )
 
 
@@ -144,8 +144,9 @@ def another_input(one: Block) -> str:
     assert one.fits_print
     return (
         f"**{one.name}.** Parameters and operations fit each other, and the parameters are exactly those of this row on "
-        f"{needed} maps: `{one.params.exact} + {needed - maps}*{seeing} = {one.params.exact + more}`, which is {one.params.printed}. The "
-        f"row before makes {maps}: the print belongs to a version of the network in which it made {needed - maps} more."
+        f"{needed} maps: `{one.params.exact} + {needed - maps}*{seeing} = {one.params.exact + more}`, which is "
+        f"{one.params.printed}. The row before makes {maps}: "
+        f"the print belongs to a version of the network in which it made {needed - maps} more."
     )
 
 

@@ -157,7 +157,6 @@ def macs() -> list[str]:
                 {
                     "FLOPs: multiplications and additions apart": 2 * first.macs,
                     "the input's 227x227 for the output's 55x55": conv_macs(y=at_input, k=(11, 11), c_in=3, g=1),
-                    "biases counted (some tools do)": first.macs + first.elementwise_flops,
                     "the positions left out": first.macs // prod(first.output_shape[2:]),
                 },
             ),
@@ -165,7 +164,8 @@ def macs() -> list[str]:
         ),
         prose(f"""
             MACs and parameters are two things: conv5 has {conv5.params:,} parameters and {conv5.macs:,} MACs, fc6 {fc6.params:,}
-            and {fc6.macs:,}. A linear layer uses each weight once, a convolution once at each position.
+            and {fc6.macs:,}. A linear layer uses each weight once, a convolution once at each position. Some tools count the biases
+            too, conv1 then has {first.macs + first.elementwise_flops:,}: say so.
         """),
         console("explain alexnet conv1 --quantity macs", "summary resnet50 --count all"),
     ]
