@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import archcalc
-from archcalc.analysis.receptive import Field, receptive_fields
+from archcalc.analysis.receptive import MOST_VIEWS, Field, receptive_fields
 from archcalc.graph import Graph
+from archcalc.ops.base import MOST_PHASES
 from archcalc.spec import parse
 from tests.strategies import flow
 from tests.test_random_graphs import forward, modules
@@ -123,6 +124,12 @@ def test_where_too_much_meets_nothing_is_claimed(steps: str) -> None:
     assert receptive_fields(graph)[-1] == ()
     layer = archcalc.analyse(graph).layers[-1]
     assert (layer.receptive_field, layer.jump, layer.padding, layer.paths_agree) == (None, None, None, False)
+
+
+def test_the_page_about_numbers_says_where_claims_end() -> None:
+    page = " ".join((Path(__file__).parents[1] / "docs" / "numbers.md").read_text().split())
+    assert f"Where more than {MOST_VIEWS} paths of different strides meet" in page
+    assert f"comes round only after more than {MOST_PHASES} of them, nothing is claimed" in page
 
 
 def test_without_an_image_there_is_nothing_to_disagree_on() -> None:

@@ -228,20 +228,24 @@ def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, out
 
 def _looked_up(view: View | Uneven, window: Window | Phases, count: int) -> tuple[Edges, Edges] | None:
     """Return the first and the last pixels that ``count`` outputs of a window see; None if that is too much to look up."""
-    starts, ends, period = view.starts, view.ends, len(view.starts)
-    shift = int(period * view.jump)
-    reach = 1 if _rises(starts, shift) and _rises(ends, shift) else period  # after a period everything lies further on
+    starts, ends, n = view.starts, view.ends, len(view.starts)
+    shift = int(n * view.jump)
+    rising = _rises(starts, shift) and _rises(ends, shift)
+    reach = 1 if rising else n  # after a period everything lies further on
     if count * reach > MOST_PHASES:
         return None
+    if rising and isinstance(window, Window):
+        k, s, p, d = window
+        first = [starts[m % n] + m // n * shift for m in range(-p, count * s - p, s)]
+        return tuple(first), tuple([ends[m % n] + m // n * shift for m in range(d * (k - 1) - p, d * (k - 1) - p + count * s, s)])
     inputs = [window.inputs(o) for o in range(count)]
-    first = [min([starts[m % period] + m // period * shift for m in seen[:reach]], default=inf) for seen in inputs]
-    last = [max([ends[m % period] + m // period * shift for m in seen[-reach:]], default=-inf) for seen in inputs]
-    return tuple(first), tuple(last)
+    first = [min([starts[m % n] + m // n * shift for m in seen[:reach]], default=inf) for seen in inputs]
+    return tuple(first), tuple([max([ends[m % n] + m // n * shift for m in seen[-reach:]], default=-inf) for seen in inputs])
 
 
 def _rises(edges: Edges, shift: int) -> bool:
     """Whether no output's edge lies before that of the output before it."""
-    return all(edge <= following for edge, following in zip(edges, (*edges[1:], edges[0] + shift), strict=True))
+    return edges[-1] <= edges[0] + shift and list(edges) == sorted(edges)
 
 
 def _made(starts: Edges, ends: Edges, jump: "int | Fraction", size: int) -> View | Uneven:

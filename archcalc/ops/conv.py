@@ -267,7 +267,7 @@ def transposed(k: int, s: int, p: int, d: int) -> Window | Phases:
 def _reaching(k: int, s: int, p: int, d: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Return the first and the last input that reach each of ``s`` outputs, and how far apart they and those between are.
 
-    With element t of the kernel, input m reaches output m*s - p + t*d. So of the elements each ``s / gcd(s, d)``-th reaches one output.
+    With element t of the kernel, input m reaches output m*s - p + t*d. So each ``s / gcd(s, d)``-th reaches one output.
     """
     turn, apart = s // gcd(s, d), d // gcd(s, d)
     first, last = [0] * s, [-1] * s  # an output that no element reaches sees nothing

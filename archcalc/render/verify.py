@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, cast
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 
 from archcalc.render.figures import cells, plain
 from archcalc.render.formats import Result, as_json
-from archcalc.render.markup import markdown
 from archcalc.render.tables import Column, Table
 from archcalc.render.terminal import PIPE, Screen, fold
 from archcalc.worksheet.page import Finding, Judgement, Page, Plain
@@ -158,6 +156,8 @@ def to_json(verified: Verified, screen: Screen) -> str:
 
 def to_markdown(verified: Verified, screen: Screen) -> str:
     """Return what is wrong or unread as a table of GitHub's Markdown."""
+    from archcalc.render.markup import markdown
+
     return markdown(_table(verified))
 
 
@@ -206,7 +206,8 @@ def _case(verified: Verified, finding: Finding) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(plain(text))
+    escaped = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return f'"{escaped}"'  # by hand: the standard library's own would import all that urllib needs
 
 
 def to_github(verified: Verified, screen: Screen) -> str:

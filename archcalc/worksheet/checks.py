@@ -217,7 +217,10 @@ def wrong_equality(claim: Claim, before: Term, after: Term) -> Finding:
     """Return the finding that the right side is not what the left side gives."""
     assert before.value is not None
     slip: Named | None = None
-    if before.value.denominator == 1 and after.value is not None and after.value.denominator == 1:
+    if before.unit and after.unit:
+        count = before.value * bits_of(before) / 8
+        slip = _unit_slip(after, Answer(int(count), "")) if count.denominator == 1 else None
+    elif before.value.denominator == 1 and after.value is not None and after.value.denominator == 1:
         slip = swapped_digits(int(before.value), int(after.value)) or Named(
             "product", "the arithmetic shown does not give this number"
         )

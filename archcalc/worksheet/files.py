@@ -5,18 +5,13 @@ import sys
 from typing import Any, NamedTuple
 
 from archcalc.analysis import analyse
-from archcalc.analysis.derive import Tracer
 from archcalc.analysis.expected import Finding as Published
 from archcalc.analysis.expected import judge as held_against
-from archcalc.analysis.written import Written
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.graph import Graph
 from archcalc.spec import Spec, index, read_spec
 from archcalc.spec.expect import Expectation
-from archcalc.worksheet.judge import judge
 from archcalc.worksheet.page import Finding, Judgement, Page, Plain
-from archcalc.worksheet.reading import read
-from archcalc.worksheet.write import answer
 
 MOST_BYTES = 16_000_000  # of a file that is read at all; the page's own bound is in characters
 STDIN = "-"
@@ -39,8 +34,11 @@ def check(path: str, model: str | None = None, variant: str | None = None) -> Ch
         spec, chosen = read_spec(path)
         only = variant or (chosen if chosen != spec.name else None)
         return Checked(spec.text, check_spec(spec, only))
-    content = _content(path)
-    page = read(content)
+    # Deferred: the patterns that read pages are slow to compile, and a spec needs none of them.
+    from archcalc.worksheet.judging import judge
+    from archcalc.worksheet.reading import read
+
+    page = read(_content(path))
     if model is None:
         graph = model_of(page, os.path.dirname(path), variant)
     else:
@@ -138,6 +136,10 @@ def _arithmetic(expectation: Expectation, graph: Graph, found: int) -> str:
     """Return the operator's own arithmetic of a layer's number; a total is a sum of too many for a line."""
     if expectation.layer is None:
         return f"{found:,}"
+    from archcalc.analysis.derive import Tracer  # deferred: only what is wrong needs its arithmetic
+    from archcalc.analysis.written import Written
+    from archcalc.worksheet.write import answer
+
     place = graph.nodes.index(graph.find(expectation.layer))
     tracer = Tracer(graph, Written(graph))
     op, x = tracer.op(place), tracer.x(place)

@@ -5,7 +5,7 @@
 A page is read line by line. Each line is normalised (``text``) and read by one of a closed list of forms (``forms``) into items, in
 the page's order: a ``Said`` is what a line says about a layer, a ``Claim`` is what it says comes out, an ``Unread`` is a line with
 digits that fits no form. Items are then put together (``layers``): a layer line opens a block, its shape closes it, and a claim
-that has no open layer waits for the next one. Judging (``judge``) walks over the blocks with two shapes, the true one and the
+that has no open layer waits for the next one. Judging (``judging``) walks over the blocks with two shapes, the true one and the
 writer's own, so that an error is named where it was made and not on the lines that follow from it.
 """
 

@@ -1,5 +1,6 @@
 """Claims about the whole network: sums over its layers, those that are right and those that the page itself has written."""
 
+from fractions import Fraction
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -9,10 +10,11 @@ from archcalc.ops.base import Weightless
 from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written
 from archcalc.worksheet.checks import FLOAT_BYTES, Answer, Habits, answer, judge_arithmetic, judge_number, plain, verdict
+from archcalc.worksheet.compare import says
 from archcalc.worksheet.matching import Truths
 from archcalc.worksheet.operators import UNKNOWN
 from archcalc.worksheet.page import Claim, Finding
-from archcalc.worksheet.slips import missing, swapped_digits
+from archcalc.worksheet.slips import Named, missing, swapped_digits
 
 MOST_SHOWN = 8
 
@@ -126,7 +128,19 @@ def _with_slip(finding: Finding, claim: Claim, total: Sum, right: int, own: int 
     slip = missing(total.names, right, number) or swapped_digits(right, number)
     if slip is None and own is not None and own != right:
         slip = missing(total.mine_names, own, number)
+    if slip is None:
+        slip = _factor_of_two(claim, right)
     return finding if slip is None else replace(finding, slip=slip.key, remark=slip.remark)
+
+
+def _factor_of_two(claim: Claim, right: int) -> Named | None:
+    """Return the slip of a total that counts operations where it says multiply-accumulates, or the other way round."""
+    final = claim.terms[-1]
+    if claim.quantity == "macs" and says(final, 2 * right):
+        return Named("mac_or_flop", f"{final.text}: those are FLOPs, two for each MAC")
+    if claim.quantity == "flops" and says(final, Fraction(right, 2)):
+        return Named("mac_or_flop", f"{final.text}: these are MACs, each is 2 floating-point operations")
+    return None
 
 
 def _sum(values: list[int], total: int) -> str:
