@@ -20,7 +20,7 @@ REFUSED = [
     ({"settings": {"w": 10**16}}, "E205", "w must be a number up to 10**15"),
     ({"settings": {"w": "3"}}, "E205", "w must be a number, like its default 2"),
     ({"inputs": {1: (3, 8, 8)}}, "E204", "net has no input 1"),
-    ({"inputs": {"input": (3.0, 8, 8)}}, "E204", "a size of an input is a whole number from 1 to 2,147,483,647, not 3.0 as in [3.0, 8, 8]"),
+    ({"inputs": {"input": (3.0, 8, 8)}}, "E204", "a whole number from 1 to 2,147,483,647, not 3.0 as in [3.0, 8, 8]"),
     ({"inputs": {"input": (3, 9999999999, 8)}}, "E204", "not 9999999999 as in [3, 9999999999, 8]"),
     ({"inputs": {"input": (0, 8, 8)}}, "E204", "not 0 as in [0, 8, 8]"),
     ({"inputs": {"input": 8}}, "E204", "a list of one to four whole numbers, not 8"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archcalc.analysis.receptive import Field, Fields, receptive_fields
 from archcalc.analysis.report import Axes, Layer, Report, sums
 from archcalc.errors import UsageError, did_you_mean
+from archcalc.formula import formula, prod
 from archcalc.graph import Graph, Node, operand
 from archcalc.ops import Kept, Op
 from archcalc.shape import Shape
@@ -17,6 +18,30 @@ if TYPE_CHECKING:
 
 DTYPE_BYTES: dict[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "int8": 1}
 RULES = ("cuda", "cpu")
+
+
+@formula
+def full_flops(macs: int, work: int) -> int:
+    """A multiply-accumulate is two operations; everything else is one each."""
+    return 2 * macs + work
+
+
+@formula
+def tensor_bytes(y: Shape, w: int) -> int:
+    """Every element of the output, in bytes."""
+    return prod(y) * w
+
+
+@formula
+def kept_bytes(e: int, w: int) -> int:
+    """Every element of what is kept, in bytes."""
+    return e * w
+
+
+@formula
+def all_kept(v: tuple[int, ...]) -> int:
+    """The tensors that are kept, one after the other."""
+    return sum(v)
 
 
 class Cost(NamedTuple):
@@ -89,9 +114,9 @@ def _layer(graph: Graph, node: Node, shapes: tuple[Shape, ...], cost: Cost, item
         0 if node.frozen else params,
         cost.buffers if node.shares is None else 0,
         cost.macs,
-        2 * cost.macs + cost.elementwise,
+        full_flops(cost.macs, cost.elementwise),
         cost.elementwise,
-        node.output.elements * item_bytes,
+        tensor_bytes(node.output, item_bytes),
         saved,
         *seen,
         cost.neurons,
@@ -147,7 +172,8 @@ class Storages:
 
     def keep(self, index: int, node: Node, cost: Cost) -> int:
         """Return the bytes that this node is the first to keep."""
-        return sum([tensor.elements * tensor.width(self.item_bytes) for tensor in self.first_kept(index, node, cost)])
+        first = self.first_kept(index, node, cost)
+        return all_kept(tuple([kept_bytes(tensor.elements, tensor.width(self.item_bytes)) for tensor in first])) if first else 0
 
     def first_kept(self, index: int, node: Node, cost: Cost) -> list[Kept]:
         """Return the tensors that this node is the first to keep; nodes must be asked for in their order."""

@@ -26,30 +26,6 @@ Number = int | float  # or a fraction, in the receptive fields of networks that 
 
 
 @formula
-def full_flops(macs: int, work: int) -> int:
-    """A multiply-accumulate is two operations; everything else is one each."""
-    return 2 * macs + work
-
-
-@formula
-def tensor_bytes(y: Shape, w: int) -> int:
-    """Every element of the output, in bytes."""
-    return prod(y) * w
-
-
-@formula
-def kept_bytes(e: int, w: int) -> int:
-    """Every element of what is kept, in bytes."""
-    return e * w
-
-
-@formula
-def all_kept(v: tuple[int, ...]) -> int:
-    """The tensors that are kept, one after the other."""
-    return sum(v)
-
-
-@formula
 def input_elements(x: Shape) -> int:
     """Every number of the input."""
     return prod(x)

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages, analyse
-from archcalc.analysis.derive import Derivation, Number, Tracer, all_kept, full_flops, kept_bytes, tensor_bytes
+from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages, all_kept, analyse, full_flops, kept_bytes, tensor_bytes
+from archcalc.analysis.derive import Derivation, Number, Tracer
 from archcalc.analysis.report import Report
 from archcalc.analysis.written import Written
 from archcalc.errors import UsageError
