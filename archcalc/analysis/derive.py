@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from archcalc.analysis.cost import DTYPE_BYTES
-from archcalc.analysis.receptive import Field, Fields, View, fields_behind, receptive_fields
+from archcalc.analysis.receptive import Field, Fields, Uneven, View, fields_behind, receptive_fields
 from archcalc.analysis.written import Written
 from archcalc.formula import Given, formula, letters, named, prod, text, traced_fraction
 from archcalc.graph import Graph, Node
@@ -203,9 +203,9 @@ class Tracer:
             linked.append(Field(views, _link(field.size, index, "size", axis), field.aligned))
         return tuple(linked)
 
-    def _linked(self, view: View, index: int, axis: int, position: int) -> View:
+    def _linked(self, view: View | Uneven, index: int, axis: int, position: int) -> View | Uneven:
         place = 8 * axis + position  # a node has few views (receptive.MOST_VIEWS), mostly one
-        return View(*[_link(number, index, name, place) for name, number in zip(View._fields, view, strict=True)])
+        return view._replace(**{name: _link(getattr(view, name), index, name, place) for name in View._fields})
 
     def follow(self, link: Any) -> Any:
         """Return the number that stands at the other end of a link."""
@@ -271,6 +271,10 @@ class Tracer:
     def rule(self, node: Node, letter: str) -> str:
         """Return the source of a number that nobody wrote: a rule of the operator's own."""
         name = type(node.op).__name__
+        if letter in ("r", "a"):
+            return "looked up output by output: they do not all see equally many pixels"
+        if letter == "j":
+            return "all outputs see the same: none has a neighbour"
         if letter == "b":
             return "the branches: " + ", ".join(self.graph.nodes[i].name for i in node.inputs)
         if hasattr(node.op, "table") and letter in ("m", "c_out"):

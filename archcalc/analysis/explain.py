@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from archcalc.analysis.cost import DTYPE_BYTES, Cost, Storages, all_kept, analyse, full_flops, kept_bytes, tensor_bytes
+from archcalc.analysis.cost import (
+    DTYPE_BYTES,
+    OUTPUT,
+    Cost,
+    Storages,
+    all_kept,
+    analyse,
+    full_flops,
+    kept_bytes,
+    owned,
+    tensor_bytes,
+)
 from archcalc.analysis.derive import Derivation, Number, Tracer
 from archcalc.analysis.report import Report
 from archcalc.analysis.written import Written
@@ -142,8 +153,7 @@ class Explainer:
         if quantity == "output":
             return tuple(int(number) for _, number in parts)
         if quantity == "receptive-field":
-            fields = [field.receptive_field for field in self.tracer.fields(index)]
-            return tuple(int(field) if field.denominator == 1 else field for field in fields) or None
+            return tuple(field.receptive_field for field in self.tracer.fields(index)) or None
         return int(parts[0][1])
 
     def field(self, index: int) -> tuple[list[tuple[str, Any]], list[str]]:
@@ -174,8 +184,8 @@ class Explainer:
         for tensor in op.kept(x, y, self.rules):
             if tensor.what in new:
                 width = self.tracer.item_bytes
-                if tensor.item_bytes:
-                    width = Given(tensor.item_bytes, f"the {tensor.what} in a type of its own, whatever --dtype")
+                if tensor.width(self.item_bytes) != self.item_bytes:
+                    width = Given(tensor.width(self.item_bytes), f"the {tensor.what} in a type of its own, whatever --dtype")
                 sizes.append(kept_bytes(e=tensor.elements, w=width))
                 notes.append(f"it keeps its {tensor.what}")
             elif not storages.learning[index]:
@@ -187,9 +197,9 @@ class Explainer:
 
     def keeper(self, storages: Storages, node: Node, index: int, what: str) -> str:
         """Return who keeps a tensor already."""
-        kind, _, number = what.partition(" ")
-        owner = storages.storage[index if kind == "output" else node.inputs[int(number or 0)]]
-        found = storages.keeper.get(owner)
+        place = owned(what)
+        owner = None if place is None else storages.storage[index if place == OUTPUT else node.inputs[place]]
+        found = None if owner is None else storages.keeper.get(owner)
         return "needs no keeping: no gradient needs it" if found is None else f"{self.graph.nodes[found].name} keeps: counted there"
 
     def kept(self) -> tuple[Storages, list[list[Kept]]]:
@@ -235,7 +245,7 @@ class Explainer:
     def arithmetic(self, index: int, quantity: str) -> str:
         """Return a quantity's arithmetic in numbers."""
         if quantity == "saved":
-            widths = [(tensor.elements, tensor.item_bytes or self.item_bytes) for tensor in self.kept()[1][index]]
+            widths = [(tensor.elements, tensor.width(self.item_bytes)) for tensor in self.kept()[1][index]]
             return " + ".join([text(kept_bytes, {"e": elements, "w": width}) for elements, width in widths])
         ((_, number),), _ = self.answer(index, quantity)
         return text(number.formula, number.values)
