@@ -49,7 +49,7 @@ CODES: dict[str, str] = {
     "E049": "a variant that sets what it cannot",
     "E050": "a published number that cannot be read",
     # Running the steps
-    "E051": "too many steps",
+    "E051": "too much work for one spec",
     "E052": "a repeat that is no count",
     "E053": "a condition that is neither true nor false",
     "E054": "a name that is taken",

@@ -98,7 +98,7 @@ REFUSED = [  # arguments, what stands in the error, the way out
     (("compare", "alexnet", "zfnet", "--count", "thop", "--format", "csv"), "error[E232]: --count has no effect here", "json"),
     (("summary", "alexnet", "-o", "x"), "error[E223]: a name without a suffix says no format: x", "--format"),
     (("summary", "alexnet", "-o", "no/such/folder.csv"), "error[E222]: cannot write no/such/folder.csv: No such file", "nothing"),
-    (("list", "nothing of this name"), "error[E205]: no bundled model has nothing of this name", "archcalc list"),
+    (("list", "nothing of this name"), "error[E201]: no bundled model has nothing of this name", "archcalc list"),
 ]
 
 

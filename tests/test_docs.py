@@ -35,10 +35,11 @@ def error_page() -> str:
 ERRORS_HEAD = """\
 # Errors
 
-An error names the place, the numbers and a way out, on stderr; `--errors short|json|github` tells it in one line, for editors and CI.
-The exit code is 2, for E3xx it is 3. The code stays the same from version to version, its words may get better.
+An error names the place, the numbers and a way out, on stderr; `--errors short|json|github` tells it in one line, for editors and
+CI. The exit code is 2, for E3xx it is 3. The code stays the same from version to version, its words may get better.
 
-E0xx is about the language of specs, E1xx about shapes and arguments that do not fit, E2xx about what was asked for, E3xx about what is not installed.
+E0xx is about the language of specs, E1xx about shapes and arguments that do not fit, E2xx about what was asked for, E3xx about what
+is not installed.
 
 """
 

@@ -1,6 +1,6 @@
 """The catalogue of error codes: each is raised somewhere, means one thing, and is tested."""
 
-# ruff: noqa: E501 (a table reads by its rows, however long they are)
+
 
 import re
 from pathlib import Path

@@ -16,7 +16,8 @@ from archcalc.analysis.derive import Tracer
 from archcalc.analysis.explain import QUANTITIES, SUMMED, USUAL, USUAL_TOTALS, Border, Explainer, explain
 from archcalc.analysis.written import Written
 from archcalc.cli import explain as cli_explain
-from archcalc.formula import Traced, named
+from archcalc.formula.printed import named
+from archcalc.formula.traced import Traced
 from archcalc.graph import Builder
 from archcalc.ops import OPS
 from archcalc.render.borders import picture

@@ -1,15 +1,24 @@
 """Formulas: what they print is what they compute, and their numbers remember where they came from."""
 
+import ast
 import importlib
+import inspect
 import pkgutil
 import re
+import subprocess
+import sys
+from fractions import Fraction
+from math import gcd, prod
 from types import FunctionType
 
 import pytest
 
 import archcalc.analysis
 import archcalc.ops
-from archcalc.formula import Derived, Given, ceil_div, exact, formula, letters, prod, scaled, text
+from archcalc.analysis.receptive import resampled_jump
+from archcalc.formula import ceil_div, exact, formula, scaled
+from archcalc.formula.printed import letters, text
+from archcalc.formula.traced import Derived, Given, traced_fraction
 from archcalc.ops.activation import softmax_work
 from archcalc.ops.conv import conv_connections, conv_macs, conv_params, transposed_count
 from archcalc.ops.merge import joined_channels
@@ -93,8 +102,8 @@ def test_printed(function, values, in_letters, in_numbers, number):
 
 
 def test_letters_without_values_are_those_of_a_picture():
-    assert text(conv_macs) == "n*c_out*h_out*w_out*k_h*k_w*c_in/g"
-    assert text(joined_channels) == "c_1 + ... + c_b"
+    assert letters(conv_macs) == "n*c_out*h_out*w_out*k_h*k_w*c_in/g"
+    assert letters(joined_channels) == "c_1 + ... + c_b"
 
 
 def every_formula():
@@ -110,9 +119,15 @@ FORMULAS = dict(every_formula())
 
 
 @pytest.mark.parametrize("function", FORMULAS.values(), ids=FORMULAS)
-def test_every_formula_is_explained(function):
+def test_every_formula_is_a_docstring_and_one_return(function):
+    (definition,) = ast.parse(inspect.getsource(function)).body
+    assert list(map(type, definition.body)) == [ast.Expr, ast.Return]
     assert function.__doc__.endswith(".")
-    words = set(re.findall(r"[a-z]\w*", text(function)))
+
+
+@pytest.mark.parametrize("function", FORMULAS.values(), ids=FORMULAS)
+def test_every_formula_is_explained(function):
+    words = set(re.findall(r"[a-z]\w*", letters(function)))
     counted = {f"{letter}_{end}" for letter in COUNTED for end in "1b"}
     letters_per_axis = {letter + axis for letter in SYMBOLS for axis in AXES[2]}
     assert words <= set(SYMBOLS) | letters_per_axis | {"floor", "ceil", "min", "max", "gcd"} | counted
@@ -147,13 +162,13 @@ def test_a_derived_number_remembers_its_formula_and_its_values():
         lambda number: 2 * number,
         lambda number: number // 2,
         lambda number: 2 // number,
-        lambda number: number % 4,
-        lambda number: 4 % number,
         lambda number: -number,
         lambda number: prod((2, number)),
         lambda number: sum((2, number)),
         lambda number: exact(number, 1),
         lambda number: ceil_div(number, 2),
+        lambda number: number - gcd(number, 3),
+        lambda number: min(number, 8),
         lambda number: scaled(number, 2),
         lambda number: scaled(number, 1.5),
     ],
@@ -171,21 +186,109 @@ def test_arithmetic_with_fractions_gives_them_their_turn():
     assert Given(3, "here") != "3"
 
 
-def test_an_unknown_letter_fails_at_once():
-    with pytest.raises(NameError, match=r"formula area .* explain: q"):
+def test_a_fraction_remembers_its_formula_too():
+    assert resampled_jump(3, 2, 4) == Fraction(3, 2)
+    assert type(resampled_jump(3, 2, 4)) is Fraction
+    j = Given(3, "here")
+    half = resampled_jump(j, 2, u=4)
+    assert isinstance(half, traced_fraction())
+    assert (half, half.formula, dict(half.values)) == (Fraction(3, 2), resampled_jump, {"j": j, "s": 2, "u": 4})
+    assert text(half.formula, half.values) == "3*2/4"
+    whole = resampled_jump(half, 2, 3)
+    assert isinstance(whole, Derived)
+    assert (whole, whole.values["j"]) == (1, half)
+    assert text(whole.formula, whole.values) == "(3/2)*2/3"
+    assert type(resampled_jump(Fraction(3, 2), 2, 1)) is int
 
-        @formula
-        def area(q: int) -> int:
-            return q * q
+
+def unknown_letter(q: int) -> int:
+    """What no glossary explains."""
+    return q * q
 
 
-def test_a_formula_is_arithmetic_only():
-    @formula
-    def powered(i: int, o: int) -> int:
-        return i if o else o
+def two_steps(i: int) -> int:
+    """A number with a name of its own."""
+    o = i + 1
+    return o * o
 
-    with pytest.raises(TypeError, match="may not contain IfExp"):
-        text(powered)
+
+def several_letters(*i: int) -> int:
+    """However many."""
+    return sum(i)
+
+
+def named_letter(i: int, *, o: int) -> int:
+    """A letter that cannot be given by its place."""
+    return i + o
+
+
+def letter_with_default(i: int, o: int = 1) -> int:
+    """A value that nobody gave."""
+    return i + o
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (unknown_letter, r"NameError: formula unknown_letter uses letters that symbols.py does not explain: q"),
+        (two_steps, "TypeError: formula two_steps must hold its letters alone"),
+        (several_letters, "TypeError: formula several_letters must hold its letters alone"),
+        (named_letter, "TypeError: formula named_letter must hold its letters alone"),
+        (letter_with_default, "TypeError: formula letter_with_default must hold its letters alone, without defaults"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_no_formula_fails_at_import(function, error):
+    with pytest.raises((NameError, TypeError)) as raised:
+        formula(function)
+    assert f"{raised.typename}: {raised.value}".startswith(error)
+
+
+def powered(i: int, o: int) -> int:
+    """An operator that has no place in formulas."""
+    return i**o
+
+
+def remainder(i: int, o: int) -> int:
+    """Another."""
+    return i % o
+
+
+def chosen(i: int, o: int) -> int:
+    """One of two numbers."""
+    return i if o else o
+
+
+def called(i: int) -> int:
+    """What another function gives."""
+    return abs(i)
+
+
+def unequal(k: tuple[int, ...]) -> int:
+    """The product of what is not a letter."""
+    return prod(k[1:])
+
+
+def undescribed(i: int) -> int:
+    return i
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (powered, "a formula may not contain Pow: i ** o"),
+        (remainder, "a formula may not contain Mod: i % o"),
+        (chosen, "a formula may not contain IfExp: i if o else o"),
+        (called, "a formula may not call abs"),
+        (unequal, "a formula may not call prod"),
+        (undescribed, "formula undescribed must be a docstring and one return"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_formula_is_arithmetic_only(function, error):
+    made = formula(function)
+    with pytest.raises(TypeError, match=f"^{re.escape(error)}$"):
+        letters(made)
 
 
 def test_a_minus_keeps_its_parentheses():
@@ -194,5 +297,21 @@ def test_a_minus_keeps_its_parentheses():
         """i - (o - p)."""
         return i - (o - p)
 
-    assert text(rest) == "i - (o - p)"
+    assert letters(rest) == "i - (o - p)"
     assert text(rest, {"i": 5, "o": 2, "p": -1}) == "5 - (2 - (-1))"
+
+
+def test_a_divisor_keeps_its_parentheses():
+    @formula
+    def parts(i: int, o: int, p: int) -> int:
+        """i over a product and over a quotient."""
+        return exact(i, o * p) + exact(i, exact(o, p)) + exact(i + o, p)
+
+    assert letters(parts) == "i/(o*p) + i/(o/p) + (i + o)/p"
+    assert text(parts, {"i": 12, "o": 6, "p": 2}) == "12/(6*2) + 12/(6/2) + (12 + 6)/2"
+    assert text(parts, {"i": 12, "o": 6, "p": 1}) == "12/(6*1) + 12/6 + 12 + 6"  # what is divided by 1 is shown by itself
+
+
+def test_numbers_are_reckoned_without_what_prints_them():
+    code = "import archcalc.analysis, sys; sys.exit('archcalc.formula.printed' in sys.modules or 'fractions' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,7 +22,7 @@ SPECS = sorted(Path(__file__).parents[1].glob("specs/*.yaml")) + sorted(Path(__f
 CORPUS = [path.read_text(encoding="utf-8") for path in SPECS]
 EDITS = int(os.environ.get("ARCHCALC_FUZZ", 1_000_000))  # how many the slow run makes
 BATCH = 5_000  # edits under one seed: a long run goes on from any of them, ARCHCALC_FUZZ_FROM
-SLOWEST_SECONDS = 5.0  # for a single spec of the largest size, on a busy machine
+SLOWEST_SECONDS = 20.0  # of the processor, for the worst spec that 64 KiB can hold: a hang, not a benchmark
 
 # What a careless hand, or a careful attacker, puts in the place of something else.
 SPLICES = [
@@ -73,7 +73,7 @@ def replaced(line: str, spans: list[tuple[int, int]], kind: int, random: random.
 
 def survives(text: str | bytes, random: random.Random | None = None) -> str:
     """Load, build and analyse; returns the code of the error, or "". Anything but an ArchcalcError, or a long wait, fails."""
-    started = time.perf_counter()
+    started = time.process_time()  # not the wall clock: other work on the machine is no fault of the spec
     code = ""
     try:
         spec = parse(text, "net.yaml")
@@ -83,7 +83,7 @@ def survives(text: str | bytes, random: random.Random | None = None) -> str:
         archcalc.analyse(spec.graph(variant))
     except ArchcalcError as error:
         code = checked(error)
-    assert time.perf_counter() - started < SLOWEST_SECONDS, f"{time.perf_counter() - started:.1f} s"
+    assert time.process_time() - started < SLOWEST_SECONDS, f"{time.process_time() - started:.1f} s"
     return code
 
 

@@ -10,9 +10,10 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.formula import Derived, Given, text
+from archcalc.formula.printed import text
+from archcalc.formula.traced import Derived, Given
 from archcalc.ops import OPS, Input, Kept, Op, Phases, Window
-from archcalc.ops.base import WHOLE, required
+from archcalc.ops.base import WHOLE, brief, defaults, kinds, required
 from archcalc.shape import Shape
 from tests.op_cases import CASES, Case, ops
 from tests.torch_modules import MODULES, module
@@ -327,6 +328,15 @@ def test_what_is_shown_is_what_was_computed(case):
         words = shown.replace("(", " ( ").replace(")", " ) ").replace("*", " * ").replace("/", " / ").replace(",", " , ")
         exact = " ".join(f"F('{word}')" if word[0].isdigit() else word for word in words.split())
         assert eval(exact, {"__builtins__": {}}, functions) == step, shown
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_a_default_reads_back_as_briefly_as_it_is_written(op):
+    assert [*required(op), *defaults(op)] == list(kinds(op))
+    for name, value in defaults(op).items():
+        written = brief(value)
+        assert kinds(op)[name].read(written) == value
+        assert not isinstance(written, (list, tuple)) or len(set(written)) > 1
 
 
 def test_operators_are_values():

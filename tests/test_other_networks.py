@@ -79,7 +79,16 @@ def squeezenet() -> nn.Module:
     def pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, ceil_mode=True)
 
-    stem = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool(), fire(64, 16, 64), fire(128, 16, 64), pool(), fire(128, 32, 128), fire(256, 32, 128)]
+    stem = [
+        nn.Conv2d(3, 64, 3, 2),
+        nn.ReLU(),
+        pool(),
+        fire(64, 16, 64),
+        fire(128, 16, 64),
+        pool(),
+        fire(128, 32, 128),
+        fire(256, 32, 128),
+    ]
     fires = [pool(), fire(256, 48, 192), fire(384, 48, 192), fire(384, 64, 256), fire(512, 64, 256)]
     return nn.Sequential(*stem, *fires, nn.Conv2d(512, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -106,12 +115,23 @@ def resnet50_like(groups: int, width: int, ratio: int = 0) -> nn.Module:
 def efficientnet_b0() -> nn.Module:
     layers: list[nn.Module] = [conv(3, 32, 3, 2, act=nn.SiLU)]
     c = 32
-    for t, k, out, s, n in [(1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 2, 3), (6, 5, 112, 1, 3), (6, 5, 192, 2, 4), (6, 3, 320, 1, 1)]:
+    for t, k, out, s, n in [
+        (1, 3, 16, 1, 1),
+        (6, 3, 24, 2, 2),
+        (6, 5, 40, 2, 2),
+        (6, 3, 80, 2, 3),
+        (6, 5, 112, 1, 3),
+        (6, 5, 192, 2, 4),
+        (6, 3, 320, 1, 1),
+    ]:
         for i in range(n):
             stride, inside = (s if i == 0 else 1), t * c
             steps = [conv(c, inside, 1, act=nn.SiLU)] if t > 1 else []
             block = nn.Sequential(
-                *steps, conv(inside, inside, k, stride, inside, nn.SiLU), gate(inside, c // 4, nn.SiLU), conv(inside, out, 1, act=None)
+                *steps,
+                conv(inside, inside, k, stride, inside, nn.SiLU),
+                gate(inside, c // 4, nn.SiLU),
+                conv(inside, out, 1, act=None),
             )
             layers.append(residual(block) if stride == 1 and c == out else block)
             c = out

@@ -11,7 +11,7 @@ from archcalc.worksheet import Claim, Said, read
 from archcalc.worksheet.arithmetic import evaluate, written
 from archcalc.worksheet.page import Unread
 from archcalc.worksheet.terms import sizes_in
-from archcalc.worksheet.text import normalised
+from archcalc.worksheet.text import MOST_CHARACTERS, normalised
 
 
 def only(text: str, kind: type):
@@ -204,3 +204,17 @@ def test_front_matter() -> None:
 def test_front_matter_that_cannot_be_read(matter: str) -> None:
     with pytest.raises(ArchcalcError, match="E242"):
         read(f"---\n{matter}\n---\n")
+
+
+@pytest.mark.parametrize(
+    ("page", "message"), [(b"\xff\xfe4", "byte 0 cannot be read"), ("x" * (MOST_CHARACTERS + 1), "characters, and")]
+)
+def test_a_page_that_is_no_text_is_refused(page: str | bytes, message: str) -> None:
+    with pytest.raises(ArchcalcError, match=f"E241.*{message}"):
+        read(page)
+
+
+@pytest.mark.parametrize("text", ["", "3 +", "(4", "2 / 0", "4 4", "9**9**9"])
+def test_what_is_no_arithmetic(text: str) -> None:
+    with pytest.raises(ArchcalcError, match="E240"):
+        evaluate(text)

@@ -87,7 +87,6 @@ def test_known_totals(variant: str, quantity: str, number: int, printed: str) ->
     assert getattr(archcalc.analyse(archcalc.load(variant)).totals, quantity) == number, printed
 
 
-
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_names_its_source(path) -> None:
     spec = bundled(str(path))

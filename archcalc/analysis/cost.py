@@ -1,12 +1,13 @@
 """The walk over a graph that asks every operator for its numbers."""
 
 from functools import cache
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archcalc.analysis.receptive import Field, Fields, receptive_fields
 from archcalc.analysis.report import Axes, Layer, Report, sums
 from archcalc.errors import UsageError, did_you_mean
-from archcalc.formula import formula, prod
+from archcalc.formula import formula
 from archcalc.graph import Graph, Node, operand
 from archcalc.ops import Kept, Op
 from archcalc.shape import Shape

@@ -7,6 +7,7 @@ that made them. Nothing is worked out a second way; a layer is asked only when a
 from collections.abc import Iterator
 from functools import cache
 from heapq import heappop, heappush
+from math import prod
 from typing import Any
 
 import msgspec
@@ -15,7 +16,9 @@ from msgspec.structs import force_setattr
 from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.analysis.receptive import Field, Fields, Uneven, View, fields_behind, receptive_fields
 from archcalc.analysis.written import Written
-from archcalc.formula import Given, formula, letters, named, prod, text, traced_fraction
+from archcalc.formula import formula
+from archcalc.formula.printed import letters, named, text
+from archcalc.formula.traced import Given, traced_fraction
 from archcalc.graph import Graph, Node
 from archcalc.ops import Op
 from archcalc.ops.base import WHOLE, kinds

@@ -22,7 +22,8 @@ from archcalc.analysis.derive import Derivation, Number, Tracer
 from archcalc.analysis.report import Report
 from archcalc.analysis.written import Written
 from archcalc.errors import UsageError
-from archcalc.formula import Given, text
+from archcalc.formula.printed import text
+from archcalc.formula.traced import Given
 from archcalc.graph import Graph, Node
 from archcalc.ops import Kept, Op
 from archcalc.ops.window import dilated, sides

@@ -10,43 +10,43 @@ for each output of one period (``Uneven``).
 from collections.abc import Sequence
 from math import gcd, inf, lcm
 from operator import attrgetter, is_
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, TypeVar
 
-from archcalc.formula import formula, is_traced, ratio
+from archcalc.formula import formula, ratio
+from archcalc.formula.traced import Number, Traced
 from archcalc.graph import Graph
 from archcalc.ops import Op, Phases, Window
 from archcalc.ops.base import MOST_PHASES, WHOLE
 from archcalc.ops.base import View as Windows
 from archcalc.shape import Shape
 
-if TYPE_CHECKING:
-    from fractions import Fraction
+Jump = TypeVar("Jump", int, Number)  # whole, unless outputs stand between pixels
 
 MOST_VIEWS = 8  # paths of different jumps that are followed; past that, or a period of MOST_PHASES, nothing is claimed
 
 
 @formula
-def window_field(r: int, k: int, d: int, j: int) -> int:
+def window_field(r: int, k: int, d: int, j: Jump) -> Jump:
     """What one input sees, and d*j pixels more for each element of the kernel after the first (Araujo et al. 2019)."""
     return r + d * (k - 1) * j
 
 
 @formula
-def window_padding(a: int, p: int, j: int) -> int:
+def window_padding(a: int, p: int, j: Jump) -> Jump:
     """Every pixel of padding before the first input stands for j pixels of the network's input."""
     return a + p * j
 
 
 @formula
-def window_jump(j: int, s: int) -> int:
+def window_jump(j: Jump, s: int) -> Jump:
     """The strides on the way, multiplied."""
     return j * s
 
 
 @formula
-def resampled_jump(j: int, s: int, u: int) -> int:
+def resampled_jump(j: Number, s: int, u: int) -> Number:
     """The strides on the way, multiplied, and divided by the upsampling."""
-    return ratio(j * s, u)  # type: ignore[return-value]
+    return ratio(j * s, u)
 
 
 @formula
@@ -78,7 +78,7 @@ class View(NamedTuple):
 
     field: int
     padding: int
-    jump: "int | Fraction"
+    jump: int
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -99,7 +99,7 @@ class Uneven(NamedTuple):
 
     field: int
     padding: int
-    jump: "int | Fraction"
+    jump: Number
     starts: Edges
     ends: Edges
 
@@ -115,7 +115,7 @@ class Field(NamedTuple):
     aligned: bool = True
 
     @property
-    def jump(self) -> "int | Fraction | None":
+    def jump(self) -> "Number | None":
         """Pixels of the input between two neighbouring outputs; None where paths of different jumps met, or there is but one."""
         moving = [view.jump for view in self.views if view.jump]
         if not moving:
@@ -203,13 +203,15 @@ def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, out
     if isinstance(window, Window):
         k, s, p, d = window
         if isinstance(view, View):
-            return View(window_field(r, k, d, j), window_padding(a, p, j), window_jump(j, s))
+            return View(window_field(r, k, d, view.jump), window_padding(a, p, view.jump), window_jump(view.jump, s))
         jump, u = window_jump(j, s), 1
     else:
         k, s, u, d = window.k, window.s, window.u, 1
         j = j if inputs > 1 else 0  # what is stretched from a single position sees the same everywhere
         jump = resampled_jump(j, s, u)
         if not j:
+            assert isinstance(j, int)
+            assert isinstance(jump, int)
             return View(window_field(r, k, d, j), window_padding(a, 0, j), jump)
         if not window.first:
             return None
@@ -221,9 +223,9 @@ def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, out
     behind = _made(*seen, jump, outputs)
     # Where the rules hold for the widest output as well, which is most often, they explain it.
     field, padding = window_field(r, k, d, j), window_padding(a, p, j)
-    if is_traced(field) and field == behind.field:
+    if isinstance(field, Traced) and field == behind.field:
         behind = behind._replace(field=field)
-    return behind._replace(padding=padding) if is_traced(padding) and padding == behind.padding else behind
+    return behind._replace(padding=padding) if isinstance(padding, Traced) and padding == behind.padding else behind
 
 
 def _looked_up(view: View | Uneven, window: Window | Phases, count: int) -> tuple[Edges, Edges] | None:
@@ -248,14 +250,14 @@ def _rises(edges: Edges, shift: int) -> bool:
     return edges[-1] <= edges[0] + shift and list(edges) == sorted(edges)
 
 
-def _made(starts: Edges, ends: Edges, jump: "int | Fraction", size: int) -> View | Uneven:
+def _made(starts: Edges, ends: Edges, jump: Number, size: int) -> View | Uneven:
     """Return the view of ``size`` outputs from what those of a period see; plain, if all see alike."""
     field = int(max([0, *[end - start + 1 for start, end in zip(starts[:size], ends[:size], strict=True)]]))
     begin = min(starts) if starts[0] == inf else starts[0]
     padding = 0 if begin == inf else -int(begin)
     if len(starts) > 1:
         return Uneven(field, padding, jump, starts, ends)
-    return View(field, padding, jump if is_traced(jump) else int(jump))
+    return View(field, padding, jump if isinstance(jump, Traced) else int(jump))
 
 
 def _field(views: tuple[View | Uneven, ...], size: int, aligned: bool) -> Field | None:
@@ -306,7 +308,7 @@ def _union(fields: Sequence[Field]) -> Field | None:
     """Return the field of several paths along one axis."""
     widest = max([field.size for field in fields])
     aligned = all(map(_ALIGNED, fields))
-    views: dict[int | Fraction, View | Uneven] = {}
+    views: dict[Number, View | Uneven] = {}
     for field in fields:
         for view in field.views:
             here = view if field.size == widest else View(view.field, view.padding, 0)  # a gate of one position serves all
@@ -349,7 +351,7 @@ def _joined(one: View | Uneven, other: View | Uneven, size: int) -> View | Uneve
     return _made(starts, ends, one.jump, size)
 
 
-def _unrolled(edges: Edges, jump: "int | Fraction", count: int) -> Edges:
+def _unrolled(edges: Edges, jump: Number, count: int) -> Edges:
     """Return the edges of so many outputs, a number of periods."""
     shift = int(len(edges) * jump)
     return tuple([edge + turn * shift for turn in range(count // len(edges)) for edge in edges])

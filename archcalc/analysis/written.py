@@ -1,11 +1,11 @@
 """Where each number of a network was written down: the line of the spec, the command line, or a default."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archcalc.graph import Graph, Node
 from archcalc.ops import Op
-from archcalc.ops.base import kinds, shown
+from archcalc.ops.base import defaults, kinds, shown
 from archcalc.spec.steps import Body, GroupStep, MergeStep, OpStep
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Written:
         value = None if step is None else step.arguments.get(name) or step.defaults.get(name)
         if value is not None:
             return self._at(value, name, axis)
-        if step is not None or node.line is None or getattr(node.op, name) == _default(node.op, name):
+        if step is not None or node.line is None or getattr(node.op, name) == defaults(type(node.op)).get(name):
             return "the default" if type(node.op).__name__ in OUR_OWN else "PyTorch's default"
         return f"given: {self.graph.file}:{node.line} {name}"
 
@@ -86,9 +86,3 @@ def _agrees(step: OpStep, op: Op) -> bool:
     written = {**step.defaults, **step.arguments}
     constants = {name: value.constant for name, value in written.items() if value.expression is None and value.items is None}
     return all(shown(readers[name].read(constant)) == shown(getattr(op, name)) for name, constant in constants.items())
-
-
-def _default(op: Op, name: str) -> Any:
-    fields, defaults = op.__struct_fields__, op.__struct_defaults__
-    position = fields.index(name) - (len(fields) - len(defaults))
-    return defaults[position] if position >= 0 else None

@@ -28,7 +28,7 @@ def command(text: str, output: Output) -> None:
 
     found = [(name, path) for name, path in index().items() if _matches(name, text)]
     if not found:
-        raise UsageError("E205", f"no bundled model has {text} in its name, title or source", help="archcalc list shows all")
+        raise UsageError("E201", f"no bundled model has {text} in its name, title or source", help="archcalc list shows all")
     output.write(listing(tuple(_row(name) for name, _ in progress(found, "reading the models", sys.stderr))))
 
 

@@ -28,7 +28,7 @@ def command(request: Request, blank: bool, file: str | None) -> None:
     from archcalc.worksheet.write import worksheet
 
     if request.batch > 1 or request.dtype != "float32":
-        raise UsageError("E207", "a worksheet is about one image in float32", help="leave out --batch and --dtype")
+        raise UsageError("E232", "a worksheet is about one image in float32", help="leave out --batch and --dtype")
     _, variant, graph = request.load()
     settings = {name: setting(name, text) for name, text in request.settings}
     inputs = dict(zip([node.name for node in graph.inputs], [node.output[1:] for node in graph.inputs], strict=True))

@@ -4,8 +4,10 @@ What autograd keeps is what the derivative is reckoned from: some need the input
 input's storage; an activation whose derivative needs the input then copies that first, so nothing is saved.
 """
 
+from math import prod
+
 from archcalc.errors import ShapeError
-from archcalc.formula import exact, formula, prod
+from archcalc.formula import exact, formula
 from archcalc.ops.base import Kept, Op, View, Weightless, dimension
 from archcalc.ops.fields import Approximation, Count, Flag, Index, Real
 from archcalc.shape import Shape

@@ -4,6 +4,8 @@
 every question, and a zero is written out where it is true.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
@@ -85,7 +87,9 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
     short: ClassVar[str]  # the name a nameless step gets, before its count
     merges: ClassVar[bool] = False  # takes several inputs, as named branches
     # Fields that shape no parameter.
-    geometry: ClassVar[frozenset[str]] = frozenset({"stride", "padding", "dilation", "output_padding"})
+    geometry: ClassVar[frozenset[str]] = frozenset(
+        {"stride", "padding", "dilation", "output_padding", "padding_mode", "eps", "momentum", "inplace"}
+    )
 
     def __post_init__(self) -> None:
         for name, kind in kinds(type(self)).items():
@@ -189,26 +193,34 @@ class Input(Weightless, frozen=True):
         return None
 
 
-_KINDS: dict[type[Op], dict[str, Kind]] = {}
-
-
-def kinds(op: type[Op]) -> dict[str, Kind]:
+@cache
+def kinds(op: type[Op]) -> Mapping[str, Kind]:
     """Return the kind of each argument of an operator, in the order of its fields."""
-    found = _KINDS.get(op)
-    if found is None:
-        annotations: dict[str, Any] = {}
-        for cls in reversed(op.__mro__):
-            annotations |= getattr(cls, "__annotations__", {})
-        found = _KINDS[op] = {
-            name: annotations[name].__metadata__[0] for name in op.__struct_fields__ if hasattr(annotations[name], "__metadata__")
-        }
-    return found
+    annotations: dict[str, Any] = {}
+    for cls in reversed(op.__mro__):
+        annotations |= getattr(cls, "__annotations__", {})
+    return {name: annotations[name].__metadata__[0] for name in op.__struct_fields__ if hasattr(annotations[name], "__metadata__")}
 
 
+@cache
 def required(op: type[Op]) -> tuple[str, ...]:
     """Return the arguments of an operator that have no default."""
     without_default = len(op.__struct_fields__) - len(op.__struct_defaults__)
     return op.__struct_fields__[:without_default]
+
+
+@cache
+def defaults(op: type[Op]) -> Mapping[str, Any]:
+    """Return the other arguments with their defaults, as the operator holds them: ``stride`` (1, 1)."""
+    return dict(zip(op.__struct_fields__[len(required(op)) :], op.__struct_defaults__, strict=True))
+
+
+def brief(value: Any) -> Any:
+    """Return an argument's value as briefly as a spec would write it, and JSON: (3, 3) is 3, and so is (3,), (1, 2) is [1, 2]."""
+    if not isinstance(value, tuple):
+        return value
+    items = [brief(item) for item in value]
+    return items[0] if len(set(value)) == 1 and not isinstance(value[0], tuple) else items
 
 
 def shown(value: Any) -> str:

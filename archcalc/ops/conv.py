@@ -1,9 +1,10 @@
 """Convolutions, over one, two and three axes, and the transposed one; fields as in torch.nn."""
 
+from math import gcd, prod
 from operator import sub
 
 from archcalc.errors import ShapeError
-from archcalc.formula import ceil_div, exact, formula, gcd, prod
+from archcalc.formula import ceil_div, exact, formula
 from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, View, Window, need_rank, undivided
 from archcalc.ops.fields import (
     Count,

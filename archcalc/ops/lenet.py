@@ -1,7 +1,9 @@
 """The layers of LeNet-5 that later networks gave up (LeCun et al. 1998, section II.B); not classes of torch.nn."""
 
+from math import prod
+
 from archcalc.errors import ShapeError
-from archcalc.formula import formula, prod
+from archcalc.formula import formula
 from archcalc.ops.base import OWN, WHOLE, Kept, Op, View, Window, need_rank
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, OptionalPair, Pair, PairPadding, Table

@@ -1,6 +1,8 @@
 """The fully connected layer."""
 
-from archcalc.formula import formula, prod
+from math import prod
+
+from archcalc.formula import formula
 from archcalc.ops.base import OWN, WHOLE, Kept, Op, View, need_rank
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, Flag

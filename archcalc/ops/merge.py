@@ -1,7 +1,9 @@
 """Merges: operators that join branches; ``x`` is the tuple of their shapes, in the order in which the branches are written."""
 
+from math import prod
+
 from archcalc.errors import ShapeError
-from archcalc.formula import formula, prod
+from archcalc.formula import formula
 from archcalc.ops.base import Kept, View, Weightless
 from archcalc.shape import Shape
 

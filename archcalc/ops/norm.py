@@ -4,8 +4,10 @@ Element-wise work is counted in evaluation mode: one for each operation on numbe
 l takes l - 1 additions and a division; what is fixed once training is over (the root of BatchNorm's running variance) is free.
 """
 
+from math import prod
+
 from archcalc.errors import ShapeError
-from archcalc.formula import exact, formula, prod
+from archcalc.formula import exact, formula
 from archcalc.ops.base import Kept, Op, View, Weightless, need_rank, undivided
 from archcalc.ops.fields import Count, Flag, OptionalReal, OptionalTail, Positive, Real
 from archcalc.shape import Shape

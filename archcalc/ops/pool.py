@@ -4,8 +4,10 @@ Element-wise work: the largest of k numbers takes k - 1 comparisons, their mean 
 full where part of it lies in the padding.
 """
 
+from math import gcd, prod
+
 from archcalc.errors import ShapeError
-from archcalc.formula import ceil_div, exact, formula, gcd, prod
+from archcalc.formula import ceil_div, exact, formula
 from archcalc.ops.base import MOST_PHASES, WHOLE, Kept, Phases, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Flag, OptionalCount, OptionalPair, OutputSizes, Pair, PairPadding
 from archcalc.ops.window import UNDILATED, UNPADDED, Sizes, dilated, padded_elements, sides, slide, windows

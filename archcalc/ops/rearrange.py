@@ -1,9 +1,10 @@
 """Operators that move numbers and reckon none: flattening, padding, dropping out, shuffling channels."""
 
+from math import prod
 from typing import ClassVar
 
 from archcalc.errors import ShapeError
-from archcalc.formula import formula, prod
+from archcalc.formula import formula
 from archcalc.ops.base import Kept, View, Weightless, Window, dimension, need_rank, undivided
 from archcalc.ops.fields import Count, Flag, Index, PairSides, Ratio
 from archcalc.ops.window import padded_size, sides, slide

@@ -1,7 +1,9 @@
 """Operators that resample a feature map to another size."""
 
+from math import prod
+
 from archcalc.errors import ArgumentError, ShapeError
-from archcalc.formula import formula, prod, scaled
+from archcalc.formula import formula, scaled
 from archcalc.ops.base import MOST_PHASES, Kept, Phases, View, Weightless, Window, need_rank
 from archcalc.ops.fields import Interpolation, OptionalFactors, OptionalFlag, OptionalPair, Pair
 from archcalc.shape import Shape

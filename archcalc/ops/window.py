@@ -1,9 +1,10 @@
 """The arithmetic of sliding windows, shared by convolution and pooling."""
 
 from collections.abc import Iterable
+from math import prod
 
 from archcalc.errors import ShapeError
-from archcalc.formula import ceil_div, formula, prod
+from archcalc.formula import ceil_div, formula
 from archcalc.ops.base import Window
 from archcalc.shape import Shape
 

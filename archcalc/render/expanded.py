@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from archcalc.graph import Graph
-from archcalc.ops.base import Op, kinds
+from archcalc.ops.base import Op, brief, defaults, kinds
 from archcalc.render.figures import plain
 
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -198,14 +198,13 @@ def _enclosing(scope: str) -> Iterator[str]:
 
 def _arguments(op: Op) -> dict[str, Any]:
     """Return the arguments that are not as they would be unwritten, each as briefly as the operator reads it back."""
-    defaults = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
+    unwritten = defaults(type(op))
     found = {}
     for name, kind in kinds(type(op)).items():
         value = getattr(op, name)
-        if name in defaults and value == defaults[name]:
+        if name in unwritten and value == unwritten[name]:
             continue
-        brief = value[0] if isinstance(value, tuple) and len(set(value)) == 1 and not isinstance(value[0], tuple) else value
-        found[name] = brief if kind.read(brief) == value else value
+        found[name] = brief(value) if kind.read(brief(value)) == value else value
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archcalc.ops import Op
-from archcalc.ops.base import shown
+from archcalc.ops.base import defaults, shown
 from archcalc.render.figures import sizes
 
 # What stands for an argument that is not at its default, in this order; any other argument is written name=value.
@@ -24,9 +24,8 @@ _REQUIRED = object()  # equal to nothing: an argument without a default is alway
 
 def arguments(op: Op) -> str:
     """Return the arguments that differ from their defaults; nothing that tells two operators apart is left out."""
-    fields = op.__struct_fields__
-    defaults = dict(zip(fields[len(fields) - len(op.__struct_defaults__) :], op.__struct_defaults__, strict=True))
-    given = {name: value for name in fields if not _same(value := getattr(op, name), defaults.get(name, _REQUIRED))}
+    unwritten = defaults(type(op))
+    given = {name: value for name in op.__struct_fields__ if not _same(value := getattr(op, name), unwritten.get(name, _REQUIRED))}
     short = [write(given[name]) for name, write in _SHORT.items() if name in given]
     return ", ".join(short + [_named(name, value) for name, value in given.items() if name not in _SHORT])
 

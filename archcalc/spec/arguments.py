@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.errors import ArgumentError, SpecError
 from archcalc.ops import Op
+from archcalc.ops.base import brief, defaults
 from archcalc.spec.refusals import whole_help
 from archcalc.spec.steps import OpStep
 from archcalc.spec.values import Value
@@ -54,15 +55,7 @@ class Arguments(dict[str, Any]):
 @lru_cache(maxsize=1024)
 def _unwritten(op: type[Op], names: frozenset[str]) -> dict[str, Any]:
     """Return what the operator takes for those of the names that are arguments with a default: ``dilation`` is 1."""
-    fields = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
-    return {name: _plain(fields[name]) for name in names if name in fields}
-
-
-def _plain(default: Any) -> Any:
-    """Return a default as a spec would write it: (1, 1) is 1."""
-    if isinstance(default, tuple):
-        return default[0] if len(set(default)) == 1 else list(default)
-    return default
+    return {name: brief(default) for name, default in defaults(op).items() if name in names}
 
 
 def at_argument(error: ArgumentError, step: OpStep, values: Mapping[str, Any]) -> ArgumentError:

@@ -8,7 +8,7 @@ from inspect import cleandoc
 from typing import Any
 
 from archcalc.ops import OPS, Op
-from archcalc.ops.base import kinds
+from archcalc.ops.base import brief, defaults, kinds
 from archcalc.spec.document import KEYS, VARIANT_KEYS
 from archcalc.spec.expect import LAYER, TOTALS
 from archcalc.spec.expressions import LONGEST_TEXT
@@ -172,21 +172,12 @@ def _operator(op: type[Op]) -> Schema:
 
 
 def _arguments(op: type[Op]) -> Schema:
-    defaults = dict(zip(reversed(op.__struct_fields__), reversed(op.__struct_defaults__), strict=False))
     properties = {}
     for name, kind in kinds(op).items():
         properties[name] = _or_expression(kind.schema) | {"description": f"{kind.expected[:1].upper()}{kind.expected[1:]}."}
-        if name in defaults:
-            properties[name]["default"] = plain(defaults[name])
+        if name in defaults(op):
+            properties[name]["default"] = brief(defaults(op)[name])
     return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def plain(value: Any) -> Any:
-    """Return an argument's value as a spec would write it, and JSON too: (3, 3) is 3, (1, 2) is [1, 2]."""
-    if not isinstance(value, tuple):
-        return value
-    items = [plain(item) for item in value]
-    return items[0] if len(value) > 1 and len(set(value)) == 1 and not isinstance(value[0], tuple) else items
 
 
 def _or_expression(schema: Schema) -> Schema:

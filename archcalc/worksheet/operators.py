@@ -7,7 +7,8 @@ from math import prod
 from typing import Any
 
 from archcalc.errors import ArchcalcError
-from archcalc.formula import Derived, Given, text
+from archcalc.formula.printed import text
+from archcalc.formula.traced import Derived, Given
 from archcalc.ops import OPS, Op
 from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from archcalc.errors import ArchcalcError
-from archcalc.formula import Derived
-from archcalc.formula import text as formula_text
+from archcalc.formula.printed import text as formula_text
+from archcalc.formula.traced import Derived
 from archcalc.ops import Op
 from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written

@@ -8,7 +8,8 @@ from typing import Any
 from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.analysis.derive import Tracer
 from archcalc.analysis.written import Written
-from archcalc.formula import Derived, text
+from archcalc.formula.printed import text
+from archcalc.formula.traced import Derived
 from archcalc.graph import Graph, Node
 from archcalc.ops import Input, Op
 from archcalc.shape import Shape

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from archcalc.formula import letters, text
+from archcalc.formula.printed import letters
 from archcalc.ops.conv import conv_macs, conv_params
 from archcalc.ops.lenet import connected_params, subsample_params
 from archcalc.ops.linear import linear_params
@@ -51,11 +51,11 @@ def slip_table(*groups: list[tuple[str, str, int, int]]) -> str:
 
 def output_size() -> list[str]:
     rules = [
-        ("a convolution or a pool, rounded down", text(window_count), "PyTorch, most papers"),
-        ("the two ends padded differently", text(uneven_window_count), "cuda-convnet's way: add at the far end only"),
-        ("rounded up, `ceil_mode`", text(ceil_window_count), "pools of Caffe and cuda-convnet"),
-        ("`same` padding", text(same_window_count), "TensorFlow, Keras"),
-        ("dilation: `k` above becomes", text(dilated_kernel), "all of them"),
+        ("a convolution or a pool, rounded down", letters(window_count), "PyTorch, most papers"),
+        ("the two ends padded differently", letters(uneven_window_count), "cuda-convnet's way: add at the far end only"),
+        ("rounded up, `ceil_mode`", letters(ceil_window_count), "pools of Caffe and cuda-convnet"),
+        ("`same` padding", letters(same_window_count), "TensorFlow, Keras"),
+        ("dilation: `k` above becomes", letters(dilated_kernel), "all of them"),
     ]
     exact = (224 - 11) / 4 + 1
     early, late = (row("alexnet", layer).output_shape[1:] for layer in ("conv5", "pool5"))
