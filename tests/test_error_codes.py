@@ -1,7 +1,5 @@
 """The catalogue of error codes: each is raised somewhere, means one thing, and is tested."""
 
-
-
 import re
 from pathlib import Path
 

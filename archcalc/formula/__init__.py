@@ -23,7 +23,7 @@ def formula(function: Callable[Letters, Result]) -> Callable[Letters, Result]:
     unknown = [letter for letter in letters if letter not in SYMBOLS]
     if unknown:
         raise NameError(f"formula {function.__name__} uses letters that symbols.py does not explain: {', '.join(unknown)}")
-    if code.co_nlocals > code.co_argcount or function.__defaults__:  # counted besides: what * and ** take, and what is assigned
+    if code.co_nlocals > code.co_argcount or function.__defaults__:  # nlocals counts what * sets apart and what is assigned too
         raise TypeError(f"formula {function.__name__} must hold its letters alone, without defaults, and none that must be named")
 
     @wraps(function)

@@ -216,11 +216,10 @@ def defaults(op: type[Op]) -> Mapping[str, Any]:
 
 
 def brief(value: Any) -> Any:
-    """Return an argument's value as briefly as a spec would write it, and JSON: (3, 3) is 3, and so is (3,), (1, 2) is [1, 2]."""
-    if not isinstance(value, tuple):
-        return value
-    items = [brief(item) for item in value]
-    return items[0] if len(set(value)) == 1 and not isinstance(value[0], tuple) else items
+    """Return an argument's value as briefly as a spec would write it: (3, 3) is 3, and so is (3,); (1, 2) is [1, 2]."""
+    if not isinstance(value, tuple) or isinstance(value[0], tuple):
+        return value  # a table has its rows, however alike
+    return value[0] if len(set(value)) == 1 else list(value)
 
 
 def shown(value: Any) -> str:
