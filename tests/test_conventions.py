@@ -11,7 +11,7 @@ from torch import nn
 
 import archcalc
 from archcalc.analysis.conventions import BIAS, CONVENTIONS, KINDS, Count, count, layer_counts, ledger
-from archcalc.analysis.conventions_terms import TERMS, parse
+from archcalc.analysis.conventions.terms import TERMS, parse
 from archcalc.errors import UsageError
 from archcalc.graph import Builder, Graph
 from archcalc.ops import OPS

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from archcalc.analysis import analyse
 from archcalc.analysis.conventions import CONVENTIONS, count
 from archcalc.analysis.why import MOST_ANSWERS, why
-from archcalc.analysis.why_changes import Base, comment
-from archcalc.analysis.why_differences import REST, differences
-from archcalc.analysis.why_measures import BY_KEY, MEASURES, Network
-from archcalc.analysis.why_printed import FILES, LISTS
-from archcalc.analysis.why_reading import readings
+from archcalc.analysis.why.changes import Base, comment
+from archcalc.analysis.why.differences import REST, differences
+from archcalc.analysis.why.measures import BY_KEY, MEASURES, Network
+from archcalc.analysis.why.printed import FILES, LISTS
+from archcalc.analysis.why.reading import readings
 from archcalc.errors import UsageError
 from archcalc.render.why import explanation
 from archcalc.spec import read_spec

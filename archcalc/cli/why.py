@@ -26,7 +26,7 @@ from archcalc.cli.options import Command, Output, Request, model_options, output
 def command(context: click.Context, request: Request, number: str, output: Output) -> None:
     """Load, search, render."""
     from archcalc.analysis.why import why
-    from archcalc.analysis.why_changes import Base
+    from archcalc.analysis.why.changes import Base
     from archcalc.render.why import explanation
 
     spec, variant, graph = request.load()

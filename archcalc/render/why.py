@@ -7,8 +7,8 @@ import msgspec
 
 from archcalc.analysis.fold import scope
 from archcalc.analysis.why import Answer, Candidate
-from archcalc.analysis.why_differences import Differences, Item, differences
-from archcalc.analysis.why_reading import EXACT, PRINTED, ROUNDS, TRUNCATES
+from archcalc.analysis.why.differences import Differences, Item, differences
+from archcalc.analysis.why.reading import EXACT, PRINTED, ROUNDS, TRUNCATES
 from archcalc.render.figures import count, plain, sizes
 from archcalc.render.formats import Result
 from archcalc.render.tables import ESSENTIAL, Column, Row, Table

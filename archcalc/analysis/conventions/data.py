@@ -2,7 +2,7 @@
 
 Read from the tools' sources and held against what the tools print (see tests/test_conventions.py). A rule is a sum of terms,
 ``2*macs + bias``; ``/n`` is for one image of the batch; 0 is a zero that the tool means; UNKNOWN is an operator that the tool
-passes over or warns about, so that its total says nothing of it. The terms are explained in conventions_terms.py. Networks are in
+passes over or warns about, so that its total says nothing of it. The terms are explained in terms.py. Networks are in
 evaluation mode, their activations and poolings modules of torch.nn, their residual additions written ``x + y``.
 """
 

@@ -6,8 +6,8 @@ from functools import cache
 
 import msgspec
 
-from archcalc.analysis.conventions_data import CONVENTIONS, Convention, Rule
-from archcalc.analysis.conventions_terms import BIASES, Site, Summand, folds, parse
+from archcalc.analysis.conventions.data import CONVENTIONS, Convention, Rule
+from archcalc.analysis.conventions.terms import BIASES, Site, Summand, folds, parse
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.graph import Graph, Node
 from archcalc.ops.norm import BatchNorm1d, BatchNorm2d

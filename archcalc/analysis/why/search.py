@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from archcalc.analysis.why_changes import BATCHES, ONE, OWN, TWO, Base, Changed, Step, double, families, network, single, variants
-from archcalc.analysis.why_measures import BY_KEY, MEASURES, Measure, Network
-from archcalc.analysis.why_printed import FILES, FILES_SOURCE, LISTS
-from archcalc.analysis.why_reading import EXACT, FITS, PRINTED, Reading, readings
+from archcalc.analysis.why.changes import BATCHES, ONE, OWN, TWO, Base, Changed, Step, double, families, network, single, variants
+from archcalc.analysis.why.measures import BY_KEY, MEASURES, Measure, Network
+from archcalc.analysis.why.printed import FILES, FILES_SOURCE, LISTS
+from archcalc.analysis.why.reading import EXACT, FITS, PRINTED, Reading, readings
 
 MOST_ANSWERS, NEAREST = 12, 5
 MOST_WORK = 40_000  # layers that are looked at among the changed networks: about half a second

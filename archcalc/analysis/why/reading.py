@@ -10,7 +10,7 @@ from archcalc.units import parse_bytes, parse_figure
 
 EXACT, ROUNDS, TRUNCATES, PRINTED = "exact", "rounds", "truncates", "printed"
 FITS = (EXACT, PRINTED, ROUNDS, TRUNCATES)  # the best first
-# How far-fetched a reading is, on the scale of what is changed in a network (see why_changes).
+# How far-fetched a reading is, on the scale of what is changed in a network (see changes.py).
 PLAIN, ROUND_NUMBER, BINARY = 0, 2, 3
 _BYTES = re.compile(r"(?P<number>.*?[0-9]) ?(?P<unit>(?P<letter>[kKMGT])(?P<binary>i?)[bB]|bytes)", re.DOTALL)
 _WORDS = re.compile(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from archcalc.analysis.why_measures import CONVOLUTIONS, KIND_OF
+from archcalc.analysis.why.measures import CONVOLUTIONS, KIND_OF
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph, Node
 from archcalc.spec import Spec, index, read_spec

@@ -9,11 +9,11 @@ import msgspec
 
 from archcalc.analysis.alignment import Likeness, align
 from archcalc.analysis.conventions import CONVENTIONS, ledger
-from archcalc.analysis.why import Answer, Candidate
-from archcalc.analysis.why_changes import OWN, Changed, comment
-from archcalc.analysis.why_measures import BY_KEY, Measure, Network
-from archcalc.analysis.why_printed import LISTS
-from archcalc.analysis.why_reading import PRINTED, readings
+from archcalc.analysis.why.changes import OWN, Changed, comment
+from archcalc.analysis.why.measures import BY_KEY, Measure, Network
+from archcalc.analysis.why.printed import LISTS
+from archcalc.analysis.why.reading import PRINTED, readings
+from archcalc.analysis.why.search import Answer, Candidate
 from archcalc.graph import Graph, Node
 
 REST = "not accounted for"
