@@ -62,6 +62,7 @@ def test_published_numbers(variant: str) -> None:
 def test_the_quick_index_equals_a_full_reading() -> None:
     read = {name: str(path) for path in SPECS for name in bundled(str(path)).variants}
     assert index() == read
+    assert {path.stem: bundled(str(path)).name for path in SPECS} == {path.stem: path.stem for path in SPECS}
 
 
 # The totals of the papers and of torchvision's published weights; the same variants carry them in their spec's expect section.

@@ -10,7 +10,7 @@ from archcalc.errors import UsageError, nearest
 from archcalc.graph import Graph
 from archcalc.spec.document import Spec, parse
 from archcalc.spec.source import MOST_BYTES
-from archcalc.spec.zoo import index
+from archcalc.spec.zoo import find, index
 
 SUFFIXES = (".yaml", ".yml")
 STDIN = "-"  # stands for standard input, as a path does for a file
@@ -45,7 +45,7 @@ def read_spec(model: str) -> tuple[Spec, str | None]:
     Raises UsageError if there is neither, SpecError if the file cannot be read as a spec.
     """
     name = model.lower().replace("-", "_")
-    path = index().get(name)
+    path = find(name)
     if path is not None:
         return bundled(path), name
     if model == STDIN:

@@ -21,6 +21,12 @@ def index() -> dict[str, str]:
     return found
 
 
+def find(name: str) -> str | None:
+    """Return the file that holds a bundled model or variant. A file's own default bears its name, and is found without reading."""
+    path = os.path.join(FOLDER, f"{name}.yaml")
+    return path if name.isidentifier() and os.path.isfile(path) else index().get(name)
+
+
 def _names(lines: Iterable[str]) -> Iterator[str]:
     """Return the name of a bundled spec and those of its variants, which stand at two spaces under ``variants:``."""
     section = ""
