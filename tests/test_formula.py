@@ -23,7 +23,7 @@ from archcalc.ops.activation import softmax_work
 from archcalc.ops.conv import conv_connections, conv_macs, conv_params, transposed_count
 from archcalc.ops.merge import joined_channels
 from archcalc.ops.norm import row_count, row_params
-from archcalc.ops.pool import adaptive_kernel, adaptive_mean_work, max_work
+from archcalc.ops.pool import adaptive_factor, adaptive_kernel, adaptive_mean_work, adaptive_stride, max_work
 from archcalc.ops.resize import scaled_size
 from archcalc.ops.window import ceil_window_count, same_padding, uneven_window_count, window_count
 from archcalc.symbols import AXES, COUNTED, SYMBOLS, TENSOR_AXES
@@ -85,6 +85,8 @@ PRINTED = [
     ),
     (max_work, {"y": (1, 96, 27, 27), "k": (3, 3)}, "n*c_out*h_out*w_out*(k_h*k_w - 1)", "1*96*27*27*(3*3 - 1)", 559_872),
     (adaptive_kernel, {"i": 7, "o": 3}, "ceil((i + o - gcd(i, o))/o)", "ceil((7 + 3 - gcd(7, 3))/3)", 3),
+    (adaptive_stride, {"i": 6, "o": 4}, "i/gcd(i, o)", "6/gcd(6, 4)", 3),
+    (adaptive_factor, {"i": 6, "o": 4}, "o/gcd(i, o)", "4/gcd(6, 4)", 2),
     (adaptive_mean_work, {"n": 1, "c": 2, "t": (9, 6)}, "n*c*t_h*t_w", "1*2*9*6", 108),
     (softmax_work, {"y": (2, 10), "c": 10}, "5*n*c_out - 2*n*c_out/c", "5*2*10 - 2*2*10/10", 96),
     (row_params, {"row": (6, 9, 7), "affine": 1, "bias": 1}, "c_in*h_in*w_in*(affine + bias)", "6*9*7*(1 + 1)", 756),

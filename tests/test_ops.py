@@ -92,6 +92,16 @@ def test_kept(case):
     assert saved_by_torch(case, torch.float32) == sorted(owner_and_bytes(case.op, tensor, 4) for tensor in kept)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.op, ops.Multiply)], ids=str)
+def test_a_product_keeps_what_the_derivative_of_one_factor_needs(case):
+    for position in range(len(case.x)):
+        factors = [torch.randn(tuple(shape), requires_grad=number == position) for number, shape in enumerate(case.x)]
+        saved: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor, into=saved: into.append(tensor.numel()), lambda none: none):
+            network(case)(*factors)
+        assert sorted(saved) == sorted(kept.elements for kept in case.op.kept(case.x, case.y, "cpu") if position in kept.wanted_by)
+
+
 NORMS = (ops.BatchNorm1d, ops.BatchNorm2d, ops.LayerNorm, ops.GroupNorm)
 
 
@@ -266,6 +276,12 @@ def test_a_transposed_convolution_may_leave_outputs_without_an_input():
 def test_a_period_without_end_is_not_written_down(op):
     window, _ = op.window(Shape((1, 1, 40, 40)))
     assert (window.u, window.first, window.last) == (4007, (), ())
+
+
+@pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d(512), ops.ConvTranspose2d(1, 1, 512)], ids=str)
+def test_the_longest_period_is_written_down(op):
+    window, _ = op.window(Shape((1, 1, 41, 41)))
+    assert (window.u, len(window.first), len(window.last)) == (512, 512, 512)
 
 
 @pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d(1), ops.AdaptiveMaxPool2d([1, 1]), ops.GlobalAvgPool2d()], ids=str)

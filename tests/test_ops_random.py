@@ -30,6 +30,7 @@ transposed = st.builds(
     ops.ConvTranspose2d, st.just(2), pair, pair, symmetric, symmetric, st.sampled_from([1, 2]), st.booleans(), pair
 )
 max_pools = st.builds(ops.MaxPool2d, pair, st.none() | pair, symmetric, pair, st.booleans())
+same_pools = st.builds(ops.MaxPool2d, pair, st.none() | pair, st.just("same"), pair)
 avg_pools = st.builds(ops.AvgPool2d, pair, st.none() | pair, symmetric, st.booleans(), st.booleans())
 adaptive = st.builds(ops.AdaptiveAvgPool2d, st.tuples(st.none() | size, st.none() | size))
 upsampled = st.builds(lambda u, v: ops.Upsample(scale_factor=(u, v)), st.floats(0.05, 4), st.floats(0.05, 4))
@@ -83,7 +84,7 @@ def test_uneven_padding(i, k, s, start, end, ceil):
     assert outcome(lambda: op.output(Shape((1, 1, i, 1)))) == ((1, 1, expected, 1) if expected else "refused")
 
 
-@given(st.builds(ops.MaxPool2d, pair, st.none() | pair, st.just("same"), pair), maps)
+@given(same_pools, maps)
 def test_same(op, x):
     """``same`` is ceil(i/s) positions, and the least padding that makes them, the odd pixel at the end."""
     y = op.output(x)
@@ -91,7 +92,7 @@ def test_same(op, x):
     assert tuple(module(op, x)(torch.zeros(tuple(x))).shape) == y
 
 
-@given(st.one_of(convolutions, max_pools, avg_pools), maps)
+@given(st.one_of(convolutions, max_pools, same_pools, avg_pools), maps)
 def test_kept_matches_saved(op, x):
     """The bytes that autograd saves, parameters left out, for random paddings."""
     case = Case(op, x)
