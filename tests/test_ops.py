@@ -10,6 +10,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from archcalc.errors import ShapeError
 from archcalc.formula.printed import text
 from archcalc.formula.traced import Derived, Given
 from archcalc.ops import OPS, Input, Kept, Op, Phases, Window
@@ -395,3 +396,21 @@ def test_shared_parameters_may_differ_in_geometry_only():
     assert ops.Conv2d(8, 3, 2, padding=1).shares_with(ops.Conv2d(8, 3))
     assert not ops.Conv2d(8, 3).shares_with(ops.Conv2d(8, 5))
     assert not ops.Conv2d(8, 3).shares_with(ops.ConvTranspose2d(8, 3))
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "connections"),
+    [
+        (OPS["TrainableSubsample2d"](kernel_size=(2, 3)), (2, 6, 4, 6), 6 * 2 * 2 * (2 * 3 + 1)),
+        (OPS["RBF"](out_features=10), (2, 84), 84 * 10),
+    ],
+)
+def test_connections_are_those_of_one_image(op: Op, x: tuple[int, ...], connections: int) -> None:
+    shape = Shape(x)
+    assert op.connections(shape, op.output(shape)) == connections
+
+
+def test_a_transposed_convolution_of_size_0_is_refused() -> None:
+    op = OPS["ConvTranspose2d"](out_channels=1, kernel_size=1, padding=1)
+    with pytest.raises(ShapeError, match=r"\(2 - 1\)\*1 \+ 1 - 2\*1 \+ 0 = 0"):
+        op.output(Shape((1, 1, 2, 2)))
