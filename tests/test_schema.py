@@ -217,3 +217,9 @@ def test_a_schema_marks_what_a_command_would_not_print() -> None:
     document = {"schema": "archcalc.list/1", "models": [{"name": "alexnet"}]}
     with pytest.raises(jsonschema.ValidationError, match="'family' is a required property"):
         valid("list", json.dumps(document))
+
+
+@pytest.mark.parametrize("number", ["60965224", "60M", "12345"])
+def test_an_answer_to_why_validates(run: Any, number: str) -> None:
+    answer = json.loads(run("why", "alexnet", number, "--format", "json").out)
+    jsonschema.validate(answer, json.loads(schema_text("why")))

@@ -5,7 +5,7 @@ import click
 from archcalc.cli.options import Command
 
 # Held equal by a test to archcalc.render.schemas.DOCUMENTS.
-PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain")
+PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain", "why")
 
 
 @click.command(

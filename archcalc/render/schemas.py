@@ -52,6 +52,12 @@ def _explain() -> type[msgspec.Struct]:
     return Explained
 
 
+def _why() -> type[msgspec.Struct]:
+    from archcalc.render.why import WhyDocument
+
+    return WhyDocument
+
+
 # Command -> the struct that it prints, imported when its schema is asked for.
 DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "list": _list,
@@ -61,6 +67,7 @@ DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "counts": _counts,  # --count all, of summary and of compare
     "verify": _verify,
     "explain": _explain,
+    "why": _why,
 }
 
 
