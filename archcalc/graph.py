@@ -1,12 +1,13 @@
 """A network as a graph: nodes in topological order, every shape known, checked once while it is built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
 from archcalc.errors import ArchcalcError, ShapeError, UsageError, did_you_mean, one_line
 from archcalc.ops import Input, Op
 from archcalc.ops.base import shown
+from archcalc.ops.initial import Init
 from archcalc.shape import Shape
 
 MOST_NODES = 100_000
@@ -16,7 +17,8 @@ MOST_ELEMENTS = 2**63 - 1  # of one tensor: PyTorch's own bound; it keeps every 
 class Node(msgspec.Struct, frozen=True):
     """One operator at its place: the nodes it reads (by index), the shape it makes, and the line of the spec it came from.
 
-    ``shares`` is the index of an earlier node whose parameters this one uses; ``frozen`` parameters are not trained.
+    ``shares`` is the index of an earlier node whose parameters this one uses; ``frozen`` parameters are not trained; ``init``
+    is how they begin, None where that is left to PyTorch.
     """
 
     name: str
@@ -26,12 +28,14 @@ class Node(msgspec.Struct, frozen=True):
     line: int | None = None
     shares: int | None = None
     frozen: bool = False
+    init: Init | None = None
 
 
 class Graph(msgspec.Struct, frozen=True):
     """A network: its nodes in topological order (the inputs first) and the nodes whose tensors leave it, by name.
 
-    ``outputs`` holds ``output``, the end of the main path, and one entry for each side head.
+    ``outputs`` holds ``output``, the end of the main path, and one entry for each side head; ``head_weights`` is what each head's
+    loss counts in training, where the main one counts 1.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Graph(msgspec.Struct, frozen=True):
     title: str = ""
     source: str = ""
     file: str = ""
+    head_weights: Mapping[str, float] = {}
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -78,6 +83,28 @@ class Graph(msgspec.Struct, frozen=True):
         from archcalc.render.html import graph_html  # notebooks ask the object itself for its picture
 
         return graph_html(self)
+
+
+def only_in_training(graph: Graph) -> list[bool]:
+    """Return, for each node, whether it runs in training alone: a side head needs it, or it them, and the main output does not."""
+    main = needed_by(graph, [graph.outputs["output"]])
+    heads = needed_by(graph, [index for name, index in graph.outputs.items() if name != "output"])
+    found: list[bool] = []
+    for node, head, needed in zip(graph.nodes, heads, main, strict=True):
+        found.append(not needed and (head or any(found[i] for i in node.inputs)))
+    return found
+
+
+def needed_by(graph: Graph, ends: list[int]) -> list[bool]:
+    """Return, for each node, whether one of the ends depends on it."""
+    found = [False] * len(graph.nodes)
+    for index in ends:
+        found[index] = True
+    for index in range(len(graph.nodes) - 1, -1, -1):
+        if found[index]:
+            for i in graph.nodes[index].inputs:
+                found[i] = True
+    return found
 
 
 def operand(op: Op, shapes: list[Shape]) -> Shape:
@@ -131,8 +158,12 @@ class Builder:
         line: int | None = None,
         shares: int | None = None,
         frozen: bool = False,
+        init: Callable[[], Init | None] | None = None,
     ) -> int:
-        """Add a node and return its index. Raises ArchcalcError with the layer's name if the shapes do not fit."""
+        """Add a node and return its index; how its parameters begin is asked once its shapes are known to fit.
+
+        Raises ArchcalcError with the layer's name if they do not.
+        """
         nodes = self.nodes
         x = nodes[inputs[0]].output if not op.merges else tuple([nodes[i].output for i in inputs])
         key = (op, x)
@@ -142,10 +173,11 @@ class Builder:
                 output = self._shapes[key] = bounded(op.output(x))  # type: ignore[arg-type]
             if shares is not None:
                 shares, frozen = self._shared(op, x, shares, frozen)  # type: ignore[arg-type]
+            begun = None if init is None or shares is not None else init()  # what is shared begins as its holder says
         except ArchcalcError as error:
             error.layer = name
             raise
-        return self._append(Node(name, op, inputs, output, line, shares, frozen))
+        return self._append(Node(name, op, inputs, output, line, shares, frozen, begun))
 
     def _append(self, node: Node) -> int:
         index = len(self.nodes)
@@ -177,6 +209,15 @@ class Builder:
             raise UsageError("E214", message, help=f"write frozen: true at {holder.name}")
         return index, holder.frozen
 
-    def graph(self, name: str, outputs: Mapping[str, int], title: str = "", source: str = "", file: str = "") -> Graph:
-        """Return the finished graph."""
-        return Graph(name, tuple(self.nodes), outputs, title, source, file)
+    def graph(
+        self,
+        name: str,
+        outputs: Mapping[str, int],
+        title: str = "",
+        source: str = "",
+        file: str = "",
+        head_weights: Mapping[str, float] | None = None,
+    ) -> Graph:
+        """Return the finished graph; a head of which ``head_weights`` says nothing counts 1."""
+        heads = {head: 1.0 for head in outputs if head != "output"} | dict(head_weights or {})
+        return Graph(name, tuple(self.nodes), outputs, title, source, file, heads)

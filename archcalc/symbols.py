@@ -50,6 +50,11 @@ SYMBOLS: dict[str, str] = {
     "a": "overhang: pixels of the first receptive field before the edge of the network's input",
     "z": "pixels of the network's input that the first receptive field takes in from the edge on",
     "w": "bytes of one element",
+    "moved": "bytes that are read and written",
+    "bandwidth": "bytes that memory gives or takes in a second",
+    "peak": "floating-point operations that the device can do in a second",
+    "lane": "channels that matrix units read at once",
+    "tile": "channels that matrix units write at once",
 }
 
 # A letter that stands for one number per axis is printed with one name per axis: prod(k) reads k_h*k_w.

@@ -13,9 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from archcalc.errors import ShapeError
 from archcalc.formula.printed import text
 from archcalc.formula.traced import Derived, Given
-from archcalc.ops import OPS, Input, Kept, Op, Phases, Window
-from archcalc.ops.base import WHOLE, brief, defaults, kinds, required
+from archcalc.graph import Builder
+from archcalc.ops import OPS, Input, Kept, Op
+from archcalc.ops.base import brief, defaults, kinds, required
+from archcalc.pytorch.build import build
 from archcalc.shape import Shape
+from tests.copying import copy_layer, randomise
 from tests.op_cases import CASES, Case, ops
 from tests.torch_modules import MODULES, module
 
@@ -91,6 +94,34 @@ def saved_by_torch(case: Case, dtype: torch.dtype) -> list[tuple[str, int]]:
 def test_kept(case):
     kept = case.op.kept(case.x, case.y, "cpu")
     assert saved_by_torch(case, torch.float32) == sorted(owner_and_bytes(case.op, tensor, 4) for tensor in kept)
+
+
+def built(case: Case) -> nn.Module:
+    """The module that archcalc builds of a network that is the operator alone."""
+    builder = Builder()
+    inputs = tuple(builder.input(f"input{number}", tuple(shape)) for number, shape in enumerate(case.inputs))
+    return build(builder.graph("one", {"output": builder.add("layer", case.op, inputs)}))
+
+
+@each_case
+def test_the_code_does_what_pytorch_does(case):
+    made, net = built(case).eval(), network(case)
+    randomise(made)
+    copy_layer(made, net)
+    y, expected = made(*tensors(case)), net(*tensors(case))
+    assert tuple(y.shape) == case.y
+    torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-6)
+    assert tuple(made.train()(*tensors(case)).shape) == case.y
+
+
+@each_case
+def test_the_code_holds_what_the_operator_says(case):
+    made = built(case)
+    named = [(name.removeprefix("layer."), tuple(tensor.shape), True) for name, tensor in made.named_parameters()]
+    named += [(name.removeprefix("layer."), tuple(tensor.shape), False) for name, tensor in made.named_buffers()]
+    assert named == [tuple(stored) for stored in case.op.state(case.x)]
+    assert sum(p.numel() for p in made.parameters()) == case.op.params(case.x)
+    assert sum(b.numel() for b in made.buffers()) == case.op.buffers(case.x)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.op, ops.Multiply)], ids=str)
@@ -190,104 +221,6 @@ def test_lenet5_as_printed(name, op, x, params, connections, neurons):
 def test_lenet5_totals_as_printed():
     sums = [(op.params(Shape(x)), op.connections(Shape(x), op.output(Shape(x)))) for _, op, x, *_ in LENET5]
     assert tuple(map(sum, zip(*sums, strict=True))) == (60_000, 340_908)
-
-
-def seen(case: Case, axis: int) -> list[set[int]]:
-    """For each output along an axis (the others at their middle) the inputs that it depends on, found by differentiating."""
-    op = case.op
-    if isinstance(op, ops.AdaptiveMaxPool2d):  # only the largest has a derivative, but a mean sees the same
-        op = ops.AdaptiveAvgPool2d(op.output_size)
-    if isinstance(op, ops.MaxPool2d):
-        op = ops.Conv2d(1, op.kernel_size, op.steps, op.padding, op.dilation)
-    (x,) = tensors(case)
-    x = x.detach().double().requires_grad_()
-    net = module(op, case.x).double()
-    for parameter in net.parameters():
-        nn.init.uniform_(parameter, 0.1, 1)
-    y = net(x)
-    found = []
-    for position in range(y.shape[2 + axis]):
-        (gradient,) = torch.autograd.grad(y.select(2 + axis, position).sum(), x, retain_graph=True)
-        others = [dimension for dimension in range(x.ndim) if dimension != 2 + axis]
-        weights = gradient.abs().sum(others)
-        found.append(set((weights > 1e-6).nonzero().flatten().tolist()))  # a weight may come out as nearly 0
-    return found
-
-
-def windows_of(case: Case) -> list[tuple[int, Window | Phases]]:
-    window = None if case.op.merges else case.op.window(case.x)
-    return list(enumerate(window)) if isinstance(window, tuple) else []
-
-
-# Outputs that stand a fraction of an input apart, and some that only might.
-FRACTIONS = [
-    Case(op, Shape((1, 1, 40, 40)))
-    for op in (
-        ops.Upsample(scale_factor=2),
-        ops.Upsample(scale_factor=1.5),
-        ops.Upsample(scale_factor=0.5),
-        ops.Upsample(scale_factor=[1.6, 0.3]),
-        ops.Upsample(size=52),
-        ops.Upsample(size=15),
-        ops.Upsample(None, 2, "bilinear"),
-        ops.Upsample(None, 1.49, "bilinear"),
-        ops.Upsample(52, None, "bilinear"),
-        ops.Upsample([79, 1], None, "bilinear", True),
-        ops.Upsample(None, 1.5, "bicubic"),
-        ops.Upsample(None, 3, "bicubic", True),
-        ops.Resize(64),
-        ops.Resize([60, 40], "nearest"),
-        ops.Resize([40, 13]),
-        ops.Resize([40, 80], "bicubic"),
-        ops.ConvTranspose2d(1, 2, 2),
-        ops.ConvTranspose2d(1, 4, 2, 1),
-        ops.ConvTranspose2d(1, 3, 2, 1, 1),
-        ops.ConvTranspose2d(1, 5, 3, 2),
-        ops.ConvTranspose2d(1, [1, 2], [2, 3]),
-        ops.ConvTranspose2d(1, [2, 3], [2, 3], 0, 0, dilation=[3, 2]),
-        ops.ConvTranspose2d(1, [3, 4], [4, 6], 1, 0, dilation=[2, 4]),
-        ops.ConvTranspose2d(1, 3, 1, 1, 0, dilation=2),
-        *(pool([size, 30]) for pool in (ops.AdaptiveAvgPool2d, ops.AdaptiveMaxPool2d) for size in (1, 7, 16, 60)),
-    )
-]
-
-
-def mirrored(case: Case) -> bool:
-    return getattr(case.op, "padding_mode", "zeros") != "zeros"
-
-
-@pytest.mark.parametrize("case", [case for case in (*CASES, *FRACTIONS) if windows_of(case) and not mirrored(case)], ids=str)
-def test_window(case):
-    for axis, window in windows_of(case):
-        inputs = [set(window.inputs(j)) for j in range(case.y.axes[axis])]
-        assert seen(case, axis) == [some & set(range(case.x.axes[axis])) for some in inputs]
-        if isinstance(window, Phases):
-            assert window.u > 1
-            assert window.k == max(max(some) - min(some) + 1 for some in inputs if some)
-        else:
-            assert {len(some) for some in inputs} == {window.k}
-
-
-def test_a_transposed_convolution_may_leave_outputs_without_an_input():
-    (window, _) = ops.ConvTranspose2d(1, 1, 2).window(Shape((1, 1, 4, 4)))
-    assert [list(window.inputs(j)) for j in range(4)] == [[0], [], [1], []]
-
-
-@pytest.mark.parametrize("op", [ops.Resize(4007), ops.AdaptiveAvgPool2d(4007), ops.ConvTranspose2d(1, 1, 4007)], ids=str)
-def test_a_period_without_end_is_not_written_down(op):
-    window, _ = op.window(Shape((1, 1, 40, 40)))
-    assert (window.u, window.first, window.last) == (4007, (), ())
-
-
-@pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d(512), ops.ConvTranspose2d(1, 1, 512)], ids=str)
-def test_the_longest_period_is_written_down(op):
-    window, _ = op.window(Shape((1, 1, 41, 41)))
-    assert (window.u, len(window.first), len(window.last)) == (512, 512, 512)
-
-
-@pytest.mark.parametrize("op", [ops.AdaptiveAvgPool2d(1), ops.AdaptiveMaxPool2d([1, 1]), ops.GlobalAvgPool2d()], ids=str)
-def test_a_pool_to_one_pixel_sees_the_whole(op):
-    assert op.window(Shape((1, 3, 9, 7))) == WHOLE
 
 
 QUESTIONS = ("params", "buffers", "macs", "elementwise", "neurons", "connections")
@@ -414,3 +347,37 @@ def test_a_transposed_convolution_of_size_0_is_refused() -> None:
     op = OPS["ConvTranspose2d"](out_channels=1, kernel_size=1, padding=1)
     with pytest.raises(ShapeError, match=r"\(2 - 1\)\*1 \+ 1 - 2\*1 \+ 0 = 0"):
         op.output(Shape((1, 1, 2, 2)))
+
+
+@pytest.mark.parametrize(("op", "x"), [(ops.TrainableSubsample2d(2), (2, 6, 4, 6)), (ops.RBF(10), (2, 84))], ids=str)
+def test_neurons_are_those_of_one_image(op: Op, x: tuple[int, ...]) -> None:
+    y = op.output(Shape(x))
+    assert op.neurons(Shape(x), y) == y.elements // 2
+
+
+LEARNS = [case for case in CASES if not case.op.merges and case.op.params(case.x)]
+
+
+@pytest.mark.parametrize("learning", [(True, False), (False, True)], ids=["of the input", "of the parameters"])
+@pytest.mark.parametrize("case", LEARNS, ids=str)
+def test_what_is_kept_for_one_derivative_alone(case: Case, learning: tuple[bool, bool]) -> None:
+    image, parameters = learning
+    net = network(case, training=True).requires_grad_(parameters)
+    x = torch.randn(tuple(case.x), requires_grad=image)
+    own = {storage(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    saved: dict[int, int] = {}
+    alive: list[torch.Tensor] = []  # so that no storage has the address of another
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        saved[storage(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        net(x)
+    kept = [
+        tensor.elements * tensor.width(4)
+        for tensor in case.op.kept(case.x, case.y, "cpu")
+        if tensor.wanted_by is None or any(learning[position] for position in tensor.wanted_by)
+    ]
+    assert sorted(size for key, size in saved.items() if key not in own) == sorted(kept)

@@ -15,8 +15,8 @@ from archcalc.spec import index, parse, source
 
 def content(graph: Graph) -> Any:
     """All of a graph but the lines and the file that it came from."""
-    nodes = [(node.name, node.op, node.inputs, node.output, node.shares, node.frozen) for node in graph.nodes]
-    return graph.name, graph.title, graph.source, dict(graph.outputs), nodes
+    nodes = [(node.name, node.op, node.inputs, node.output, node.shares, node.frozen, node.init) for node in graph.nodes]
+    return graph.name, graph.title, graph.source, dict(graph.outputs), dict(graph.head_weights), nodes
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_settings_and_sizes_are_worked_in() -> None:
     graph = load("alexnet", set={"classes": 10}, input=(3, 195, 195), batch=8)
     text = expanded(graph)
     assert "input: [3, 195, 195]" in text
-    assert "- Linear: {name: fc8, out_features: 10}" in text
+    assert "- Linear: {name: fc8, out_features: 10, init: {bias: 0}}" in text
     again = parse(text, "expanded.yaml").graph(batch=8)
     assert content(again) == content(graph)
 

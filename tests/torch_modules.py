@@ -76,26 +76,63 @@ def convolution(cls) -> Callable[[Op, Shape], nn.Module]:
     return build
 
 
-def pooling(op, x: Shape, dilation, build: Callable[[tuple[int, ...]], nn.Module], value: float) -> nn.Module:
-    """torch pads both ends alike and by half the kernel at most; any other padding is laid around a copy."""
-    ends = ends_of(op.padding, x[2:], op.kernel_size, op.stride or op.kernel_size, dilation)
+def reached(i: int, span: int, step: int, ends: tuple[int, int]) -> tuple[int, int]:
+    """The ends of an axis on which windows may hang over the far one, padded as far as the last window reaches.
+
+    On a padded copy torch could not tell where the padding begins, in which no window may start.
+    """
+    start, end = ends
+    last = -start
+    while last + step + span <= i + end or (last + step < i and last + span < i + end):
+        last += step
+    return start, max(last + span - i, 0)
+
+
+def pooled_ends(op, x: Shape, dilation) -> tuple[list[tuple[int, int]], bool]:
+    """What is padded before and after each axis, and whether torch's pools can do that: alike, by half the kernel at most."""
+    steps = op.stride or op.kernel_size
+    ends = ends_of(op.padding, x[2:], op.kernel_size, steps, dilation)
     if alike(ends) and (op.padding != "same" or all(p <= k // 2 for k, (p, _) in zip(op.kernel_size, ends, strict=True))):
-        return build(tuple(p for p, _ in ends))
-    return PadFirst(ends, build((0, 0)), value)
+        return ends, True  # or torch says itself what it has against them
+    if op.ceil_mode and op.padding != "same":
+        spans = [d * (k - 1) + 1 for k, d in zip(op.kernel_size, dilation, strict=True)]
+        ends = [reached(*axis) for axis in zip(x[2:], spans, steps, ends, strict=True)]
+    return ends, False
 
 
 def max_pool(op, x: Shape) -> nn.Module:
-    def build(p: tuple[int, ...]) -> nn.Module:
-        return nn.MaxPool2d(op.kernel_size, op.stride, p, op.dilation, ceil_mode=op.ceil_mode)
+    ends, known = pooled_ends(op, x, op.dilation)
+    if known:
+        return nn.MaxPool2d(op.kernel_size, op.stride, [p for p, _ in ends], op.dilation, ceil_mode=op.ceil_mode)
+    return PadFirst(ends, nn.MaxPool2d(op.kernel_size, op.stride, 0, op.dilation), -float("inf"))
 
-    return pooling(op, x, op.dilation, build, -float("inf"))
+
+class CountedAvgPool2d(nn.Module):
+    """The mean over those pixels of each window that count: all but what lies beyond ``counted`` pixels around the map."""
+
+    def __init__(self, op, ends: list[tuple[int, int]], counted: list[tuple[int, int]]):
+        super().__init__()
+        self.op = op
+        beyond = [(start - near, end - far) for (start, end), (near, far) in zip(ends, counted, strict=True)]
+        self.around, self.counted, self.beyond = ([side for pair in reversed(e) for side in pair] for e in (ends, counted, beyond))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        ones = F.pad(F.pad(torch.ones_like(x[:1, :1]), self.counted, value=1.0), self.beyond)
+        return self.sums(F.pad(x, self.around)) / self.sums(ones)
+
+    def sums(self, x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, self.op.kernel_size, self.op.stride, divisor_override=1)
 
 
 def avg_pool(op, x: Shape) -> nn.Module:
-    def build(p: tuple[int, ...]) -> nn.Module:
-        return nn.AvgPool2d(op.kernel_size, op.stride, p, op.ceil_mode, op.count_include_pad, op.divisor_override)
-
-    return pooling(op, x, (1, 1), build, 0.0)
+    ends, known = pooled_ends(op, x, (1, 1))
+    if known:
+        padding = [p for p, _ in ends]
+        return nn.AvgPool2d(op.kernel_size, op.stride, padding, op.ceil_mode, op.count_include_pad, op.divisor_override)
+    if op.divisor_override is None and (op.ceil_mode or not op.count_include_pad):
+        padding = ends_of(op.padding, x[2:], op.kernel_size, op.stride or op.kernel_size, (1, 1))
+        return CountedAvgPool2d(op, ends, padding if op.count_include_pad else [(0, 0), (0, 0)])
+    return PadFirst(ends, nn.AvgPool2d(op.kernel_size, op.stride, divisor_override=op.divisor_override))
 
 
 class Subsample(nn.Module):

@@ -8,8 +8,10 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.formula import exact, formula
-from archcalc.ops.base import Kept, Op, View, Weightless, dimension
+from archcalc.ops.base import Kept, Op, Stored, View, Weightless, dimension
+from archcalc.ops.code import Code, made
 from archcalc.ops.fields import Approximation, Count, Flag, Index, Real
+from archcalc.ops.kernels import NEW, STRETCHED_TURNED, Kernel, apply
 from archcalc.shape import Shape
 
 
@@ -43,11 +45,17 @@ class _Activation(Weightless, frozen=True):
     def output(self, x: Shape) -> Shape:
         return x
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("", self, x, y, rules)
+
     def aliases(self, training: bool = True) -> bool:
         return False
 
     def window(self, x: Shape) -> View:
         return None
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, f"nn.{type(self).__name__}"))
 
 
 class _InPlace(_Activation, frozen=True):
@@ -122,6 +130,9 @@ class PReLU(Op, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        return (Stored("weight", (self.num_parameters,)),)
+
     def macs(self, x: Shape, y: Shape) -> int:
         return 0
 
@@ -130,6 +141,9 @@ class PReLU(Op, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements),)
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return (Kernel(("input", "weight"), "output", y.elements, (NEW, STRETCHED_TURNED), ("input",), "prelu", together=True),)
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -142,6 +156,9 @@ class PReLU(Op, frozen=True):
 
     def connections(self, x: Shape, y: Shape) -> int:
         return 0
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.PReLU"))
 
 
 class ELU(_Activation, frozen=True):
@@ -248,6 +265,14 @@ class ScaledTanh(_Activation, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("tanh", y.elements),)  # before it is scaled: a tensor that nobody else holds
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        first = Kernel(("input",), "scaled", y.elements, (NEW,))
+        tanh = Kernel(("scaled",), "tanh", y.elements, (NEW,), ("tanh",))
+        return (first, tanh, Kernel(("tanh",), "output", y.elements, (NEW,)))
+
+    def code(self, x: Shape) -> Code:
+        return Code("ScaledTanh()")
+
 
 class _RowActivation(_Activation, frozen=True):
     """Normalises along one dimension: ``dim`` 1 is the channels, and the default, where torch.nn has none but a warning."""
@@ -260,6 +285,12 @@ class _RowActivation(_Activation, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("output", y.elements),)
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply(self.short, self, x, y, rules)
+
+    def code(self, x: Shape) -> Code:
+        return Code(f"nn.{type(self).__name__}(dim={self.dim})")
 
 
 class Softmax(_RowActivation, frozen=True):

@@ -6,7 +6,8 @@ every question, and a zero is written out where it is true.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -14,6 +15,10 @@ from msgspec.structs import force_setattr
 from archcalc.errors import ArgumentError, ShapeError
 from archcalc.ops.fields import Kind
 from archcalc.shape import Shape
+
+if TYPE_CHECKING:
+    from archcalc.ops.code import Code
+    from archcalc.ops.kernels import Kernel
 
 
 class Kept(NamedTuple):
@@ -36,6 +41,21 @@ class Kept(NamedTuple):
         if self.item_bytes is None:
             return activation
         return max(self.item_bytes, activation) if self.widens else self.item_bytes
+
+
+class Stored(NamedTuple):
+    """A tensor that the operator's module stores, by its name in PyTorch: a parameter (``learned``), or a buffer."""
+
+    name: str
+    sizes: tuple[int, ...]
+    learned: bool = True
+
+
+class Fans(NamedTuple):
+    """Weighted inputs of an output, and weighted outputs of an input, by PyTorch's count: groups do not narrow ``fan_out``."""
+
+    fan_in: int
+    fan_out: int
 
 
 OWN: Final = -1  # in ``Kept.wanted_by``: the operator's own parameters
@@ -86,6 +106,7 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
 
     short: ClassVar[str]  # the name a nameless step gets, before its count
     merges: ClassVar[bool] = False  # takes several inputs, as named branches
+    begins: ClassVar[tuple[str, ...]] = ()  # the parameters whose beginning a spec may describe
     # Fields that shape no parameter.
     geometry: ClassVar[frozenset[str]] = frozenset(
         {"stride", "padding", "dilation", "output_padding", "padding_mode", "eps", "momentum", "inplace"}
@@ -126,6 +147,10 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
         """Tensors that autograd keeps in training, parameters and buffers left out. ``rules`` is ``cuda`` or ``cpu``."""
         raise NotImplementedError
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> "tuple[Kernel, ...]":
+        """PyTorch's own kernels that it runs, in order, each with what it makes and keeps; none where the output is the input."""
+        raise NotImplementedError
+
     def aliases(self, training: bool = True) -> bool:
         """Whether the output is the (first) input's own storage: a view, or an operator that works in place."""
         raise NotImplementedError
@@ -145,6 +170,22 @@ class Op(msgspec.Struct, frozen=True, cache_hash=True):
         """Connections in the sense of LeCun et al. 1998, II.B, for one image: every weighted input of every unit, and its bias."""
         raise NotImplementedError
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        """Parameters and buffers in the order of PyTorch's ``state_dict``."""
+        raise NotImplementedError
+
+    def fans(self, x: Shape) -> tuple[Fans, ...]:
+        """What initial weights are scaled by: one pair, or one for each output where they differ; none without a matrix."""
+        weight = next((stored.sizes for stored in self.state(x) if stored.name == "weight"), ())
+        if len(weight) < 2:
+            return ()
+        taps = prod(weight[2:])
+        return (Fans(weight[1] * taps, weight[0] * taps),)
+
+    def code(self, x: Shape) -> "Code":
+        """The operator in PyTorch: the source of its module and of the call."""
+        raise NotImplementedError
+
     def shares_with(self, other: "Op") -> bool:
         """Whether the parameters of ``other`` fit this operator (given equal input channels)."""
         return type(self) is type(other) and all(
@@ -160,6 +201,9 @@ class Weightless(Op, frozen=True):
 
     def buffers(self, x: Shape) -> int:
         return 0
+
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        return ()
 
     def macs(self, x: Shape, y: Shape) -> int:
         return 0
@@ -187,6 +231,9 @@ class Input(Weightless, frozen=True):
         return 0
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
+        return ()
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> "tuple[Kernel, ...]":
         return ()
 
     def window(self, x: Shape) -> None:
@@ -254,6 +301,11 @@ def dimension(op: Op, x: Shape, argument: str, value: int) -> int:
             help=f"{argument} from {-len(x)} to {len(x) - 1}; 0 is the batch, 1 the channels",
         )
     return value % len(x)
+
+
+def affine(weight: tuple[int, ...], outputs: int, bias: bool) -> tuple[Stored, ...]:
+    """Return a weight of these sizes, and with ``bias`` one number for each output."""
+    return (Stored("weight", weight), Stored("bias", (outputs,))) if bias else (Stored("weight", weight),)
 
 
 def undivided(channels: int, what: str, groups: int) -> str:

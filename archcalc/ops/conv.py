@@ -5,7 +5,8 @@ from operator import sub
 
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula
-from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, View, Window, need_rank, undivided
+from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, Stored, View, Window, affine, need_rank, undivided
+from archcalc.ops.code import Code, made, padded
 from archcalc.ops.fields import (
     Count,
     Flag,
@@ -18,7 +19,8 @@ from archcalc.ops.fields import (
     TriplePadding,
     WholePair,
 )
-from archcalc.ops.window import dilated, padded_copy, padded_elements, sides, slide, windows
+from archcalc.ops.kernels import NEW, PADDED, SAME_PADDING, Gradient, Kernel, apply, padded_first
+from archcalc.ops.window import dilated, padded_copy, padded_elements, padded_size, sides, slide, windows
 from archcalc.shape import Shape
 
 
@@ -96,6 +98,7 @@ class _Conv(Op, frozen=True):
     """Cross-correlation over as many axes as its kernel has."""
 
     short = "conv"
+    begins = ("weight", "bias")
     out_channels: Count
     kernel_size: Single | Pair | Triple
     stride: Single | Pair | Triple
@@ -129,6 +132,10 @@ class _Conv(Op, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        sizes = (self.out_channels, exact(x.c, self.groups), *self.kernel_size)
+        return affine(sizes, self.out_channels, self.bias)
+
     def macs(self, x: Shape, y: Shape) -> int:
         return conv_macs(y=y, k=self.kernel_size, c_in=x.c, g=self.groups)
 
@@ -141,8 +148,47 @@ class _Conv(Op, frozen=True):
             return (Kept("padded input", copy) if copy else Kept("input", x.elements),)
         # The other modes always work on a copy; the derivative of two of them asks for the input's sizes by keeping all of it.
         ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
-        input_too = () if self.padding_mode == "circular" else (Kept("input", x.elements),)
+        input_too = () if self.padding_mode == "circular" else (Kept("input", x.elements, wanted_by=(0,)),)
         return (*input_too, Kept("padded input", padded_elements(x, ends)))
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        (convolution,) = apply("convolution", self, x, y, rules)
+        if self.padding_mode == "zeros":
+            name = SAME_PADDING if self._pads_in_torch() else ""
+            return padded_first(self, x, y, rules, convolution._replace(keeps=("input",)), name)
+        *_, padded = self.kept(x, y, rules)
+        if self.padding_mode == "circular":
+            pads = self._wrapped(x, padded.elements)
+        else:
+            pads = (Kernel(("input",), PADDED, padded.elements, (NEW,), ("input",), "mirrored_padding"),)
+        return (*pads, convolution._replace(reads=(PADDED, *convolution.reads[1:]), keeps=(PADDED,)))
+
+    def _pads_in_torch(self) -> bool:
+        """Whether torch.nn has this padding itself; ``same`` with a stride is archcalc's own."""
+        return self.padding == "same" and set(self.stride) == {1}
+
+    def _wrapped(self, x: Shape, elements: int) -> tuple[Kernel, ...]:
+        """Return the kernels of circular padding (``_pad_circular`` in aten/src/ATen/native/PadNd.cpp).
+
+        The input is copied into the middle of a new tensor, then strips of that over its borders, last axis first. The derivative
+        of each of these copies in place (``CopySlices``) makes the gradient of the whole anew, and that of what was copied. (The
+        slices of the whole input that come first are left out: when their gradients are made, larger ones are gone.)
+        """
+        ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
+        strips = [
+            exact(elements, padded_size(i, *axis)) * side
+            for i, axis in zip(reversed(x.axes), reversed(ends), strict=True)
+            for side in axis
+            if side
+        ]
+        names = [*[f"wrapped {number}" for number in range(len(strips))], PADDED]
+        kernels = [Kernel(("input",), names[0], elements, (Gradient("new", (elements,)),))]
+        for number, (strip, whole, wider) in enumerate(zip(strips, names, names[1:], strict=False)):
+            # For the part that is written over, zeros are made that nothing reads.
+            gradients = (Gradient("new", (strip,)), NEW)
+            kernels.append(Kernel((whole,), f"strip {number}", strip, (NEW,), alias=True))
+            kernels.append(Kernel((f"strip {number}", whole), wider, elements, gradients, alias=True))
+        return tuple(kernels)
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -155,6 +201,22 @@ class _Conv(Op, frozen=True):
 
     def connections(self, x: Shape, y: Shape) -> int:
         return conv_connections(y_image=y[1:], k=self.kernel_size, c_in=x.c, g=self.groups, bias=self.bias)
+
+    def code(self, x: Shape) -> Code:
+        ends = sides(self.padding, x.axes, dilated(self.kernel_size, self.dilation), self.stride)
+        common = tuple(map(min, ends))
+        if all(start == end for start, end in ends):
+            return Code(self._made(x, padding=common))
+        if self.padding_mode != "zeros":
+            unpadded = (0,) * len(ends)
+            return Code(self._made(x, padding=unpadded, padding_mode="zeros"), f"{{self}}({padded(ends, mode=self.padding_mode)})")
+        if self._pads_in_torch():
+            return Code(self._made(x))
+        extra = tuple((start - p, end - p) for (start, end), p in zip(ends, common, strict=True))
+        return Code(self._made(x, padding=common), f"{{self}}({padded(extra)})")
+
+    def _made(self, x: Shape, **changed: object) -> str:
+        return made(self, f"nn.{type(self).__name__}", x.c, "out_channels", **changed)
 
 
 class Conv1d(_Conv, frozen=True):
@@ -200,6 +262,7 @@ class ConvTranspose2d(Op, frozen=True):
     """2-D transposed convolution: (N, C, H, W) -> (N, out_channels, H_out, W_out); fields as in torch.nn.ConvTranspose2d."""
 
     short = "conv_transpose"
+    begins = ("weight", "bias")
     out_channels: Count
     kernel_size: Pair
     stride: Pair = (1, 1)
@@ -231,6 +294,10 @@ class ConvTranspose2d(Op, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        sizes = (x.c, exact(self.out_channels, self.groups), *self.kernel_size)
+        return affine(sizes, self.out_channels, self.bias)
+
     def macs(self, x: Shape, y: Shape) -> int:
         return transposed_macs(x=x, k=self.kernel_size, c_out=self.out_channels, g=self.groups)
 
@@ -239,6 +306,9 @@ class ConvTranspose2d(Op, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements),)
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("convolution", self, x, y, rules)
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -252,6 +322,9 @@ class ConvTranspose2d(Op, frozen=True):
     def connections(self, x: Shape, y: Shape) -> int:
         sizes, c_out, g = self.kernel_size, self.out_channels, self.groups
         return transposed_connections(x_image=x[1:], y_image=y[1:], k=sizes, c_out=c_out, g=g, bias=self.bias)
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.ConvTranspose2d", x.c, "out_channels"))
 
 
 def transposed(k: int, s: int, p: int, d: int) -> Window | Phases:

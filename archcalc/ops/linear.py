@@ -3,9 +3,11 @@
 from math import prod
 
 from archcalc.formula import formula
-from archcalc.ops.base import OWN, WHOLE, Kept, Op, View, need_rank
+from archcalc.ops.base import OWN, WHOLE, Kept, Op, Stored, View, affine, need_rank
+from archcalc.ops.code import Code, made
 from archcalc.ops.conv import bias_adds, units
 from archcalc.ops.fields import Count, Flag
+from archcalc.ops.kernels import NEW, SUM_TURNED, TURNED, Kernel, apply
 from archcalc.shape import Shape
 
 
@@ -31,6 +33,7 @@ class Linear(Op, frozen=True):
     """Affine map of all features: (N, in_features) -> (N, out_features); fields as in torch.nn.Linear."""
 
     short = "linear"
+    begins = ("weight", "bias")
     out_features: Count
     bias: Flag = True
 
@@ -44,6 +47,9 @@ class Linear(Op, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        return affine((self.out_features, x.c), self.out_features, self.bias)
+
     def macs(self, x: Shape, y: Shape) -> int:
         return linear_macs(y=y, c_in=x.c)
 
@@ -52,6 +58,10 @@ class Linear(Op, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements, wanted_by=(OWN,)),)
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        (kernel,) = apply("linear", self, x, y, rules)
+        return (kernel._replace(gradients=(NEW, TURNED, SUM_TURNED)[: len(kernel.reads)]),)
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -64,3 +74,6 @@ class Linear(Op, frozen=True):
 
     def connections(self, x: Shape, y: Shape) -> int:
         return linear_connections(y_image=y[1:], c_in=x.c, bias=self.bias)
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.Linear", x.c, "out_features"))

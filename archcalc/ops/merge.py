@@ -5,6 +5,8 @@ from math import prod
 from archcalc.errors import ShapeError
 from archcalc.formula import formula
 from archcalc.ops.base import Kept, View, Weightless
+from archcalc.ops.code import Code
+from archcalc.ops.kernels import NEW, PART, SAME, STRETCHED, Kernel
 from archcalc.shape import Shape
 
 Shapes = tuple[Shape, ...]
@@ -62,6 +64,14 @@ class Add(_Merge, frozen=True):
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
         return ()
 
+    def kernels(self, x: Shapes, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:  # type: ignore[override]
+        names = [*[f"sum {number}" for number in range(1, len(x) - 1)], "output"]
+        reads = zip(("input 0", *names), [f"input {number}" for number in range(1, len(x))], strict=False)
+        return tuple([Kernel(pair, name, y.elements, (SAME, SAME)) for pair, name in zip(reads, names, strict=True)])
+
+    def code(self, x: Shapes) -> Code:  # type: ignore[override]
+        return Code(None, " + ".join(f"{{{branch}}}" for branch in range(len(x))))
+
 
 class Multiply(_Merge, frozen=True):
     """Product of tensors; not a class of torch.nn: ``x * y``. A size of 1 is stretched to the other's: Cx1x1 with CxHxW.
@@ -101,6 +111,18 @@ class Multiply(_Merge, frozen=True):
             found.append(Kept(f"product {number}", product_work(y=product), wanted_by=(number + 1,)))
         return tuple(found)
 
+    def kernels(self, x: Shapes, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:  # type: ignore[override]
+        made, shape, kernels = "input 0", x[0], []
+        for number, (other, product) in enumerate(zip(x[1:], products(x), strict=True), 1):
+            pair = (made, f"input {number}")
+            gradients = tuple([NEW if factor == product else STRETCHED for factor in (shape, other)])
+            made, shape = f"product {number}" if number < len(x) - 1 else "output", product
+            kernels.append(Kernel(pair, made, product.elements, gradients, pair))
+        return tuple(kernels)
+
+    def code(self, x: Shapes) -> Code:  # type: ignore[override]
+        return Code(None, " * ".join(f"{{{branch}}}" for branch in range(len(x))))
+
 
 class Concat(_Merge, frozen=True):
     """Branches one behind the other along the channels; all other sizes are equal; not a class of torch.nn: ``torch.cat``."""
@@ -122,6 +144,13 @@ class Concat(_Merge, frozen=True):
 
     def kept(self, x: Shapes, y: Shape, rules: str) -> tuple[Kept, ...]:  # type: ignore[override]
         return ()
+
+    def kernels(self, x: Shapes, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:  # type: ignore[override]
+        reads = tuple([f"input {number}" for number in range(len(x))])
+        return (Kernel(reads, "output", y.elements, (PART,) * len(x), name="cat"),)
+
+    def code(self, x: Shapes) -> Code:  # type: ignore[override]
+        return Code(None, f"torch.cat(({', '.join(f'{{{branch}}}' for branch in range(len(x)))}), dim=1)")
 
 
 def stretched(shapes: Shapes) -> Shape:

@@ -8,8 +8,10 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.formula import exact, formula
-from archcalc.ops.base import Kept, Op, View, Weightless, need_rank, undivided
+from archcalc.ops.base import Kept, Op, Stored, View, Weightless, affine, need_rank, undivided
+from archcalc.ops.code import Code, made
 from archcalc.ops.fields import Count, Flag, OptionalReal, OptionalTail, Positive, Real
+from archcalc.ops.kernels import NEW, SAME, Gradient, Kernel, apply
 from archcalc.shape import Shape
 
 STATISTIC_BYTES = 4  # on CUDA, means and deviations of batches and layers are float32 where activations are of 16 bits
@@ -78,6 +80,8 @@ def _statistics(rows: int, rules: str) -> tuple[Kept, Kept]:
 class _Norm(Op, frozen=True):
     """Takes off a mean and divides by a deviation; the shape stays."""
 
+    begins = ("weight", "bias")
+
     def macs(self, x: Shape, y: Shape) -> int:
         return 0
 
@@ -98,6 +102,7 @@ class _BatchNorm(_Norm, frozen=True):
     """Normalises each channel over the batch: in training by its own statistics, in evaluation by the running ones."""
 
     short = "bn"
+    geometry = Op.geometry - {"eps", "momentum"}  # two operators that share running statistics must reckon them alike
     eps: Positive = 1e-5
     momentum: OptionalReal = 0.1
     affine: Flag = True
@@ -109,6 +114,11 @@ class _BatchNorm(_Norm, frozen=True):
     def buffers(self, x: Shape) -> int:
         return running_statistics(c=x.c) if self.track_running_stats else 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        running = ("running_mean", (x.c,)), ("running_var", (x.c,)), ("num_batches_tracked", ())
+        statistics = [Stored(name, sizes, learned=False) for name, sizes in running if self.track_running_stats]
+        return (*(affine((x.c,), x.c, True) if self.affine else ()), *statistics)
+
     def elementwise(self, x: Shape, y: Shape) -> int:
         if self.track_running_stats:
             return fixed_norm_work(y=y, affine=self.affine)
@@ -116,6 +126,13 @@ class _BatchNorm(_Norm, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return (Kept("input", x.elements), *_statistics(x.c, rules))
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        _, *statistics = self.kept(x, y, rules)  # in evaluation the running ones are read instead
+        return apply("batch_norm", self, x, y, rules, tuple(statistics) if training or not self.track_running_stats else ())
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, f"nn.{type(self).__name__}", x.c))
 
 
 class BatchNorm1d(_BatchNorm, frozen=True):
@@ -166,6 +183,11 @@ class LayerNorm(_Norm, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        row = tuple(self._row(x))
+        learned = Stored("weight", row), Stored("bias", row)
+        return learned[: (1 + self.bias) * self.elementwise_affine]
+
     def elementwise(self, x: Shape, y: Shape) -> int:
         rows = row_count(y=y, row=self._row(x))
         return norm_work(y=y, rows=rows, affine=self.elementwise_affine, bias=self.bias and self.elementwise_affine)
@@ -173,6 +195,12 @@ class LayerNorm(_Norm, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         rows = row_count(y=y, row=self._row(x))
         return (Kept("input", x.elements), *_statistics(rows, rules))
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("layer_norm", self, x, y, rules, self.kept(x, y, rules)[1:])
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.LayerNorm", list(self._row(x)), normalized_shape=None))  # a list: (3, 3) is not 3 here
 
 
 class GroupNorm(_Norm, frozen=True):
@@ -194,12 +222,21 @@ class GroupNorm(_Norm, frozen=True):
     def buffers(self, x: Shape) -> int:
         return 0
 
+    def state(self, x: Shape) -> tuple[Stored, ...]:
+        return affine((x.c,), x.c, True) if self.affine else ()
+
     def elementwise(self, x: Shape, y: Shape) -> int:
         return norm_work(y=y, rows=group_count(n=x.n, g=self.num_groups), affine=self.affine, bias=self.affine)
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         groups = group_count(n=x.n, g=self.num_groups)
         return (Kept("input", x.elements), Kept("mean", groups), Kept("deviation", groups))
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("group_norm", self, x, y, rules, self.kept(x, y, rules)[1:])
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.GroupNorm", "num_groups", x.c))
 
 
 class LocalResponseNorm(Weightless, frozen=True):
@@ -226,8 +263,25 @@ class LocalResponseNorm(Weightless, frozen=True):
         squares = padded_squares(e=x.elements, c=x.c, k=self.size)
         return (Kept("input", x.elements), Kept("squares", squares), Kept("base", x.elements), Kept("denominator", x.elements))
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        _, squares, *_ = self.kept(x, y, rules)
+        e = x.elements
+        # Backward, a power takes one of its own and a product before the last one; a division two quotients and a sign.
+        return (
+            Kernel(("input", "input"), "product", e, (NEW, NEW), ("input",)),
+            Kernel(("product",), "squares", squares.elements, (NEW,)),
+            Kernel(("squares",), "mean", e, (NEW,), ("squares",), "avg_pool3d" if len(x) > 3 else "avg_pool2d"),
+            Kernel(("mean",), "scaled", e, (NEW,)),
+            Kernel(("scaled",), "base", e, (SAME,), holds=("mean",)),
+            Kernel(("base",), "denominator", e, (Gradient("new", (e, e)),), ("base",), "pow", holds=("mean",)),
+            Kernel(("input", "denominator"), "output", e, (NEW, Gradient("new", (e, e, e))), ("input", "denominator")),
+        )
+
     def aliases(self, training: bool = True) -> bool:
         return False
 
     def window(self, x: Shape) -> View:
         return None
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.LocalResponseNorm", "size"))

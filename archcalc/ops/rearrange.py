@@ -6,7 +6,9 @@ from typing import ClassVar
 from archcalc.errors import ShapeError
 from archcalc.formula import formula
 from archcalc.ops.base import Kept, View, Weightless, Window, dimension, need_rank, undivided
+from archcalc.ops.code import Code, literal, made
 from archcalc.ops.fields import Count, Flag, Index, PairSides, Ratio
+from archcalc.ops.kernels import NEW, NONE, VIEW, Kernel, apply
 from archcalc.ops.window import padded_size, sides, slide
 from archcalc.shape import Shape
 
@@ -28,11 +30,17 @@ class _Rearrangement(Weightless, frozen=True):
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return ()
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("", self, x, y, rules)
+
     def aliases(self, training: bool = True) -> bool:
         return False
 
     def window(self, x: Shape) -> View:
         return None
+
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, f"nn.{type(self).__name__}"))
 
 
 class Flatten(_Rearrangement, frozen=True):
@@ -52,6 +60,9 @@ class Flatten(_Rearrangement, frozen=True):
             )
         return Shape((*x[:start], flattened(x_image=x[start : end + 1]), *x[end + 1 :]))
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return (Kernel(("input",), "output", y.elements, (VIEW,), alias=True),)
+
     def aliases(self, training: bool = True) -> bool:
         return True
 
@@ -63,6 +74,9 @@ class Identity(_Rearrangement, frozen=True):
 
     def output(self, x: Shape) -> Shape:
         return x
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return ()
 
     def aliases(self, training: bool = True) -> bool:
         return True
@@ -91,6 +105,15 @@ class Dropout(_Rearrangement, frozen=True):
             return (Kept("mask", x.elements, MASK_BYTES),)
         return (Kept("noise", x.elements),)
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        if self.p == 0 or not training:
+            return ()
+        (drawn,) = self.kept(x, y, rules)
+        if drawn.what == "mask":
+            return apply("", self, x, y, rules, (drawn,))
+        draw = Kernel(("input",), drawn.what, drawn.elements, (NONE,))
+        return (draw, Kernel(("input", drawn.what), "output", y.elements, (NEW, NONE), (drawn.what,), alias=self.inplace))
+
     def aliases(self, training: bool = True) -> bool:
         return self.inplace or self.p == 0 or not training
 
@@ -111,6 +134,10 @@ class ZeroPad2d(_Rearrangement, frozen=True):
 
     def window(self, x: Shape) -> View:
         return tuple(Window(k=1, p=start) for start, _ in sides(self.padding, x.axes, (1, 1), (1, 1)))
+
+    def code(self, x: Shape) -> Code:
+        (top, bottom), (left, right) = sides(self.padding, x.axes, (1, 1), (1, 1))
+        return Code(f"nn.ZeroPad2d({literal((left, right, top, bottom))})")
 
 
 class ChannelShuffle(_Rearrangement, frozen=True):
@@ -144,5 +171,20 @@ class ShortcutA(_Rearrangement, frozen=True):
             )
         return x.with_axes(self.out_channels, slide(x.axes, self._pixel, (self.stride, self.stride), (0, 0)))
 
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        pad = Kernel(("input",), "output", y.elements, (NEW,))
+        if self.stride == 1:
+            return (pad,)
+        rows, pixels = x.n * x.c * y.axes[0] * x.axes[1], x.n * x.c * prod(y.axes)
+        return (
+            Kernel(("input",), "rows", rows, (NEW,), alias=True),
+            Kernel(("rows",), "pixels", pixels, (NEW,), alias=True),
+            pad._replace(reads=("pixels",)),
+        )
+
     def window(self, x: Shape) -> View:
         return (Window(k=1, s=self.stride),) * 2
+
+    def code(self, x: Shape) -> Code:
+        pixels = "{0}" if self.stride == 1 else f"{{0}}[:, :, ::{self.stride}, ::{self.stride}]"
+        return Code(None, f"F.pad({pixels}, (0, 0, 0, 0, 0, {self.out_channels - x.c}))")

@@ -5,7 +5,9 @@ from math import prod
 from archcalc.errors import ArgumentError, ShapeError
 from archcalc.formula import formula, scaled
 from archcalc.ops.base import MOST_PHASES, Kept, Phases, View, Weightless, Window, need_rank
+from archcalc.ops.code import Code, literal, made
 from archcalc.ops.fields import Interpolation, OptionalFactors, OptionalFlag, OptionalPair, Pair
+from archcalc.ops.kernels import Kernel, apply
 from archcalc.shape import Shape
 
 # Pixels that an output is mixed from, along one axis.
@@ -29,6 +31,9 @@ class _Resampling(Weightless, frozen=True):
 
     def kept(self, x: Shape, y: Shape, rules: str) -> tuple[Kept, ...]:
         return ()
+
+    def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
+        return apply("upsample", self, x, y, rules)
 
     def aliases(self, training: bool = True) -> bool:
         return False
@@ -70,6 +75,9 @@ class Upsample(_Resampling, frozen=True):
         axes = zip(map(int, x.axes), map(int, self.output(x).axes), factors, strict=True)
         return tuple([resampling(i, o, self.mode, bool(self.align_corners), factor) for i, o, factor in axes])
 
+    def code(self, x: Shape) -> Code:
+        return Code(made(self, "nn.Upsample"))
+
 
 class Resize(_Resampling, frozen=True):
     """Resamples to a fixed height and width; not a class of torch.nn, but torch.nn.functional.interpolate with a size."""
@@ -87,6 +95,9 @@ class Resize(_Resampling, frozen=True):
 
     def window(self, x: Shape) -> View:
         return tuple([resampling(int(i), int(o), self.mode, False, None) for i, o in zip(x.axes, self.size, strict=True)])
+
+    def code(self, x: Shape) -> Code:
+        return Code(None, f"F.interpolate({{0}}, size={self.size!r}, mode={literal(self.mode)})")
 
 
 def mixing_work(y: Shape, mode: str) -> int:

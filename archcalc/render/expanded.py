@@ -8,11 +8,15 @@ from typing import Any
 
 from archcalc.graph import Graph
 from archcalc.ops.base import Op, brief, defaults, kinds
+from archcalc.ops.initial import DISTRIBUTIONS, Init, Start
 from archcalc.render.figures import plain
 
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS = frozenset("true false null yes no on off y n".split())  # some YAML readers take these for flags
 _LAST_COLUMN = 72  # up to which the shapes of a run of steps line up; a longer line pushes its own aside
+
+
+Usual = dict[type[Op], dict[str, Start]]  # how the parameters of an operator's layers begin, where all begin alike
 
 
 def expanded(graph: Graph) -> str:
@@ -21,14 +25,15 @@ def expanded(graph: Graph) -> str:
     The loader reads it back to the same nodes. Where a nearer step of the same name hides the one that is meant, a group without
     layers gives that one a second name.
     """
-    first = _Writer(graph, {})
+    usual = _usual(graph)
+    first = _Writer(graph, {}, usual)
     first.write()
     names = {part for node in graph.nodes for part in node.name.split(".")}
     aliases = {index: _unused(f"{graph.nodes[index].name.rpartition('.')[2]}_out", names) for index in sorted(first.hidden)}
-    writer = _Writer(graph, aliases) if aliases else first
+    writer = _Writer(graph, aliases, usual) if aliases else first
     if aliases:
         writer.write()
-    return "\n".join([*_header(graph), *_lined_up(writer.lines)]) + "\n"
+    return "\n".join([*_header(graph, usual), *_lined_up(writer.lines)]) + "\n"
 
 
 def _lined_up(lines: list[tuple[str, str]]) -> Iterator[str]:
@@ -39,6 +44,47 @@ def _lined_up(lines: list[tuple[str, str]]) -> Iterator[str]:
         yield from (f"{step:<{column}}  # {comment}" if commented else step for step, comment in steps)
 
 
+def _usual(graph: Graph) -> Usual:
+    """Return what begins alike in all the layers of an operator that have it, where there are two or more of them."""
+    found: dict[type[Op], dict[str, list[Start | None]]] = {}
+    for node in graph.nodes:
+        if node.shares is None and node.op.begins:
+            stored = {one.name.rpartition(".")[2] for one in node.op.state(graph.x(node)) if one.learned}
+            for part in stored:
+                start = None if node.init is None else getattr(node.init, part)
+                found.setdefault(type(node.op), {}).setdefault(part, []).append(start)
+    usual: Usual = {}
+    for op, parts in found.items():
+        for part in filter(parts.__contains__, op.begins):
+            first, *others = parts[part]
+            if first is not None and others and all(start == first for start in others):
+                usual.setdefault(op, {})[part] = first
+    return usual
+
+
+def _init(init: Init, usual: dict[str, Start]) -> str:
+    """Return how parameters begin as a spec has it, without what is usual; empty if nothing is left."""
+    parts = {part: getattr(init, part) for part in init.__struct_fields__}
+    written = [f"{part}: {_start(start)}" for part, start in parts.items() if start is not None and start != usual.get(part)]
+    return "{" + ", ".join(written) + "}" if written else ""
+
+
+def _start(start: Start) -> str:
+    """Return a distribution as a spec has it: a number, a word, or a word with its argument or arguments.
+
+    >>> _start(Start("normal", (("std", 0.01),))), _start(Start("constant", (("value", 1),)))
+    ('{normal: 0.01}', '1')
+    """
+    arguments = {name: flow(value) for name, value in start.arguments}
+    if start.how == "constant":
+        return arguments["value"]
+    if list(arguments) == [next(iter(DISTRIBUTIONS[start.how]))]:
+        (inside,) = arguments.values()
+        return f"{{{start.how}: {inside}}}"
+    inside = ", ".join(f"{name}: {value}" for name, value in arguments.items())
+    return f"{{{start.how}: {{{inside}}}}}" if arguments else start.how
+
+
 def _unused(name: str, names: set[str]) -> str:
     """Return a name that is not taken, and take it."""
     while name in names:
@@ -47,7 +93,7 @@ def _unused(name: str, names: set[str]) -> str:
     return name
 
 
-def _header(graph: Graph) -> Iterator[str]:
+def _header(graph: Graph, usual: Usual) -> Iterator[str]:
     layers = len(graph.nodes) - len(graph.inputs)
     yield f"# {plain(graph.name)} written out: {layers:,} layers, and behind each the shape that it makes"
     for key in ("name", "title", "source"):
@@ -56,6 +102,9 @@ def _header(graph: Graph) -> Iterator[str]:
     sizes = {_quoted(node.name): flow(tuple(node.output)[1:]) for node in graph.inputs}
     alone = sizes.get("input") if len(sizes) == 1 else None
     yield "input: " + (alone or "{" + ", ".join(f"{name}: {size}" for name, size in sizes.items()) + "}")
+    if usual:
+        yield "defaults:"
+        yield from (f"  {op.__name__}: {{init: {_init(Init(**parts), {})}}}" for op, parts in usual.items())
     yield "layers:"
 
 
@@ -89,9 +138,10 @@ def _scopes(graph: Graph) -> _Scope:
 class _Writer:
     """Writes the steps and keeps, as the loader will, the point where the path goes on and the names that are known so far."""
 
-    def __init__(self, graph: Graph, aliases: dict[int, str]):
+    def __init__(self, graph: Graph, aliases: dict[int, str], usual: Usual):
         self.graph = graph
         self.aliases = aliases
+        self.usual = usual
         self.lines: list[tuple[str, str]] = []  # each with its comment
         self.hidden: set[int] = set()  # nodes that were to be named where a nearer step has the same name
         self.known = {node.name for node in graph.inputs}
@@ -117,13 +167,17 @@ class _Writer:
     def _group(self, scope: _Scope, indent: str) -> None:
         head = scope.path in self.graph.outputs and scope.path != "output"
         before = self.current
+        weight = self.graph.head_weights.get(scope.path, 1)
         name = _quoted(scope.path.rpartition(".")[2])
         if head and not scope.children:
             source = self._reference(self.graph.outputs[scope.path], scope.path.rpartition(".")[0])
-            self._line(f"{indent}- head: {{name: {name}, from: {source}, layers: []}}")
+            counted = "" if weight == 1 else f"weight: {flow(weight)}, "
+            self._line(f"{indent}- head: {{name: {name}, from: {source}, {counted}layers: []}}")
         else:
             self._line(f"{indent}- {'head' if head else 'group'}:")
             self._line(f"{indent}    name: {name}")
+            if head and weight != 1:
+                self._line(f"{indent}    weight: {flow(weight)}")
             self._line(f"{indent}    layers:")
             self._body(scope, indent + "      ")
             if head:
@@ -144,6 +198,8 @@ class _Writer:
             keys["share"] = self._reference(node.shares, scope)
         if node.frozen:
             keys["frozen"] = "true"
+        if node.init is not None and (init := _init(node.init, self.usual.get(type(node.op), {}))):
+            keys["init"] = init
         step = f"{indent}- {type(node.op).__name__}: {{{', '.join(f'{key}: {text}' for key, text in keys.items())}}}"
         self._line(step, str(node.output))
         self.known.add(node.name)

@@ -12,11 +12,12 @@ from archcalc.ops import OPS
 from archcalc.spec.expand import POSITIONED, Expander
 from archcalc.spec.expect import Expectation, read_expectations
 from archcalc.spec.given import LARGEST_SIZE, by_name, channels_first, plain, size_problem
+from archcalc.spec.init import Beginnings
 from archcalc.spec.paths import Scope
 from archcalc.spec.refusals import unknown_defaults
 from archcalc.spec.source import Mapping as TreeMapping
 from archcalc.spec.source import Scalar, Sequence, Tree, read
-from archcalc.spec.steps import COMMON, FLAT, Body, Signature, StepReader, called_blocks, read_arguments
+from archcalc.spec.steps import COMMON, FLAT, Body, Signature, StepReader, called_blocks, read_arguments, take_init
 from archcalc.spec.values import Value, read_name, read_value
 from archcalc.spec.whitelist import LARGEST_NUMBER, shown
 
@@ -87,7 +88,7 @@ class Spec(msgspec.Struct, frozen=True):
         if end is None or len(expander.builder.nodes) == count:
             raise SpecError("E058", f"{chosen.name} has no layers", help="list them under layers:", place=self.layers_place)
         outputs = {"output": end, **expander.heads}
-        return expander.builder.graph(chosen.name, outputs, chosen.title, chosen.source, self.file)
+        return expander.builder.graph(chosen.name, outputs, chosen.title, chosen.source, self.file, expander.head_weights)
 
     def variant(self, name: str | None) -> Variant:
         """Return a variant by name, the file's default for None. Raises UsageError if there is none of this name."""
@@ -152,13 +153,14 @@ def parse(text: str | bytes, file: str) -> Spec:
             raise SpecError("E042", f"the spec has no {key}", help=_EXAMPLES[key], place=tree.place())
     default = _text(tree, "name") or one_line(file.replace("\\", "/").rpartition("/")[2].partition(".")[0]) or "spec"
     params = _params(_entries(tree, "params"))
-    defaults = {key.text: _defaults(key, value) for key, value in _entries(tree, "defaults")}
+    usual = {key.text: _defaults(key, value) for key, value in _entries(tree, "defaults")}
     headers = [_header(key) for key, _ in _entries(tree, "blocks")]
     signatures = {signature.name: signature for signature in headers}
     if len(signatures) < len(headers):
         twice = next(header for i, header in enumerate(headers) if header.name in {earlier.name for earlier in headers[:i]})
         raise SpecError("E006", f"block {twice.name} is defined twice", place=twice.place.place())
-    reader = StepReader(signatures, defaults)
+    defaults = {name: arguments for name, (arguments, _) in usual.items()}
+    reader = StepReader(signatures, defaults, {name: init for name, (_, init) in usual.items()})
     blocks = {
         header.name: reader.body(body, key, f"block {header.name}")
         for header, (key, body) in zip(headers, _entries(tree, "blocks"), strict=True)
@@ -251,8 +253,8 @@ def _plain_name(key: Scalar, what: str) -> str:
     return name
 
 
-def _defaults(key: Scalar, tree: Tree) -> dict[str, Value]:
-    """Read one operator's defaults."""
+def _defaults(key: Scalar, tree: Tree) -> tuple[dict[str, Value], Beginnings]:
+    """Read one operator's defaults: those of its arguments, and how its parameters begin."""
     op = OPS.get(key.text)
     if op is None:
         raise unknown_defaults(key)
@@ -263,7 +265,8 @@ def _defaults(key: Scalar, tree: Tree) -> dict[str, Value]:
         if name.text in COMMON:
             help = "write it at the step itself"
             raise SpecError("E038", f"{name.text} belongs to a single step and has no default", help=help, place=name.place())
-    return read_arguments(op, tree.entries)
+    arguments, init = take_init(op, tree.entries, at_step=False)
+    return read_arguments(op, arguments), init
 
 
 def _header(key: Scalar) -> Signature:

@@ -1,13 +1,16 @@
 """Steps become nodes: conditions, repeats, blocks and names are worked out, and every expression meets its numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from archcalc.errors import ArchcalcError, ArgumentError, ShapeError, SpecError
 from archcalc.graph import Builder
 from archcalc.ops import OPS, Op
 from archcalc.ops.base import kinds
+from archcalc.ops.initial import Init
 from archcalc.spec.arguments import Arguments, at_argument
+from archcalc.spec.init import MOST, beginning
 from archcalc.spec.paths import Paths, Scope
 from archcalc.spec.steps import BlockStep, Body, Common, GroupStep, MergeStep, OpStep, Signature, Step
 from archcalc.spec.synonyms import WORDS
@@ -32,6 +35,7 @@ class Expander:
         self.builder = Builder()
         self.paths = Paths()
         self.heads: dict[str, int] = {}
+        self.head_weights: dict[str, float] = {}
         self.shared: tuple[str, str] | None = None  # (this scope, the scope whose parameters it uses)
         self.frozen = False
         self.work = Work()
@@ -126,7 +130,9 @@ class Expander:
         if isinstance(step, OpStep):
             if current is None:
                 raise _no_input(step.common)
-            return self._add(step.common, self._op(step, names, current), path, (current,), scope, names)
+            op = self._op(step, names, current)
+            init = partial(self._init, step, op, names, current) if step.init else None
+            return self._add(step.common, op, path, (current,), scope, names, init)
         if isinstance(step, MergeStep):
             return self._merge(step, scope, path, names, current)
         if isinstance(step, BlockStep):
@@ -136,15 +142,21 @@ class Expander:
         inside = scope if step.flat else Scope(path + ".", self.written(step.body), step.numbered)
         end = self._scoped(step.common, scope, inside, step.body, names, current)
         if step.head and end is not None:
-            self._head(path, end, step.common)
+            self._head(step, path, end, names)
         return end
 
-    def _head(self, path: str, end: int, common: Common) -> None:
-        """Note an extra output."""
+    def _head(self, step: GroupStep, path: str, end: int, names: Names) -> None:
+        """Note an extra output, and what its loss counts."""
         if path == "output":
             help = "output is what the main path ends with: aux1"
-            raise SpecError("E054", "a head cannot be named output", help=help, place=common.place.place())
+            raise SpecError("E054", "a head cannot be named output", help=help, place=step.common.place.place())
         self.heads[path] = end
+        if step.weight is not None:
+            weight = self.evaluate(step.weight, names, end)
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MOST:
+                message = f"the weight of a head must be a number of at least 0, not {shown(weight)}"
+                raise SpecError("E066", message, help="weight: 0.3", place=step.weight.tree.place())
+            self.head_weights[path] = float(weight)
 
     def _op(self, step: OpStep, names: Names, current: int) -> Op:
         """Return the step's operator with its arguments evaluated."""
@@ -161,6 +173,16 @@ class Expander:
                 raise at_argument(error, step, values) from None
         return op
 
+    def _init(self, step: OpStep, op: Op, names: Names, current: int) -> Init | None:
+        """Return how the operator's parameters begin."""
+        x = self.builder.shape(current)
+        if step.init_varies:
+            return beginning(op, x, step.init, lambda value, more: self.evaluate(value, {**names, **more}, current))
+        key = op, x
+        if key not in step.begun:
+            step.begun[key] = beginning(op, x, step.init, lambda value, more: value.constant)
+        return step.begun[key]
+
     def _key(self, value: Any, step: OpStep) -> Any:
         """Return a key for an argument's value; True and 1 are equal in Python, but not the same argument."""
         if not isinstance(value, list):
@@ -169,11 +191,20 @@ class Expander:
         self.work.spend(len(text), step.common.place)
         return text
 
-    def _add(self, common: Common, op: Op, path: str, inputs: tuple[int, ...], scope: Scope, names: Names) -> int:
+    def _add(
+        self,
+        common: Common,
+        op: Op,
+        path: str,
+        inputs: tuple[int, ...],
+        scope: Scope,
+        names: Names,
+        init: Callable[[], Init | None] | None = None,
+    ) -> int:
         """Add the node of an operator."""
         self.paths.claim(path, common)
         shares = self._shared_node(common, path, scope, names)
-        index = self.builder.add(path, op, inputs, line=common.place.line, shares=shares, frozen=self.frozen)
+        index = self.builder.add(path, op, inputs, line=common.place.line, shares=shares, frozen=self.frozen, init=init)
         self.paths.mark(path, index, common)
         return index
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from archcalc.ops import OPS, Op
 from archcalc.ops.base import brief, defaults, kinds
+from archcalc.ops.initial import DISTRIBUTIONS, FANS, Init
 from archcalc.spec.document import KEYS, VARIANT_KEYS
 from archcalc.spec.expect import LAYER, TOTALS
 from archcalc.spec.expressions import LONGEST_TEXT
-from archcalc.spec.steps import COMMON, FLAT
+from archcalc.spec.init import INIT
+from archcalc.spec.steps import COMMON, FLAT, WEIGHT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "spec-1.schema.json"  # beside the bundled specs, whose first line names it
@@ -61,9 +63,11 @@ def spec_schema() -> Schema:
                 FLAT: ref(f"common_{FLAT}"),
             }
         ),
-        "head": _scope({}),
+        "head": _scope({WEIGHT: _head_weight()}),
         "block": _block(),
         "expect": _expect(),
+        "init": _init(),
+        "distribution": _distribution(),
         "variant": {"type": ["object", "null"], "properties": _pick(VARIANT_KEYS), "additionalProperties": False},
         **_common_definitions(),
         **{name: _operator(op) for name, op in OPS.items()},
@@ -93,7 +97,7 @@ def _pick(keys: tuple[str, ...]) -> Schema:
         "defaults": {
             "description": "Arguments for every step of an operator that does not have its own: {Conv2d: {bias: false}}.",
             "type": ["object", "null"],
-            "properties": {name: _arguments(op) for name, op in OPS.items() if not op.merges},
+            "properties": {name: _with_init(op) for name, op in OPS.items() if not op.merges},
             "additionalProperties": False,
         },
         "blocks": _mapping(rf"^{_IDENTIFIER}\s*(\(.*\))?$", ref("steps"))
@@ -166,7 +170,7 @@ def _operator(op: type[Op]) -> Schema:
     description = {"description": cleandoc(op.__doc__ or "").partition("\n\n")[0].replace("\n", " ")}
     if op.merges:
         return description | {"type": "object", "properties": _ANY_MERGE, "additionalProperties": ref("steps"), "minProperties": 1}
-    arguments = _arguments(op)
+    arguments = _with_init(op)
     # Nothing is required: what is missing here may stand in `defaults`, which the loader knows and a schema cannot look up.
     return description | arguments | {"type": ["object", "null"], "properties": arguments["properties"] | _ANY_STEP}
 
@@ -178,6 +182,39 @@ def _arguments(op: type[Op]) -> Schema:
         if name in defaults(op):
             properties[name]["default"] = brief(defaults(op)[name])
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _with_init(op: type[Op]) -> Schema:
+    """Return the arguments of an operator, and how its parameters begin if it has some."""
+    arguments = _arguments(op)
+    return arguments | {"properties": arguments["properties"] | {INIT: ref(INIT)}} if op.begins else arguments
+
+
+def _head_weight() -> Schema:
+    return _or_expression({"type": "number", "minimum": 0}) | {"description": "What its loss counts in training."}
+
+
+def _init() -> Schema:
+    """How parameters begin, each by its name."""
+    return {
+        "description": "How the parameters begin: {weight: {normal: 0.01}, bias: 1}.",
+        "type": "object",
+        "properties": {part: ref("distribution") for part in Init.__struct_fields__},
+        "additionalProperties": False,
+    }
+
+
+def _distribution() -> Schema:
+    """A number, a list of them, or one of torch.nn.init's distributions with its argument or arguments."""
+    ways = {}
+    for how, arguments in DISTRIBUTIONS.items():
+        named = {argument: {"enum": list(FANS)} if argument == "mode" else ref("value") for argument in arguments}
+        first = named[next(iter(named))]
+        ways[how] = {"anyOf": [first, {"type": "null"}, {"type": "object", "properties": named, "additionalProperties": False}]}
+    one = {"type": "object", "properties": ways, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    # A distribution's word has the form of an expression.
+    numbers = [{"type": "number"}, ref("expression"), {"type": "array", "items": ref("value")}]
+    return {"description": "A number, or a distribution of torch.nn.init with its arguments.", "anyOf": [*numbers, one]}
 
 
 def _or_expression(schema: Schema) -> Schema:

@@ -12,12 +12,16 @@ import msgspec
 from archcalc.errors import SpecError, did_you_mean
 from archcalc.ops import OPS, Op
 from archcalc.ops.base import kinds, required
+from archcalc.ops.initial import Init
+from archcalc.shape import Shape
+from archcalc.spec.init import INIT, INIT_HELP, Beginnings, read_init
 from archcalc.spec.refusals import counted, empty_step, example, not_one_step, unknown_argument, unknown_step, wrong_argument
 from archcalc.spec.source import Mapping, Scalar, Sequence, Tree
 from archcalc.spec.synonyms import ARGUMENTS
 from archcalc.spec.values import Name, Value, extent, read_name, read_value
 
 COMMON = ("name", "if", "repeat", "from", "share", "frozen")
+WEIGHT = "weight"  # what only a head may carry: how much its loss counts in training
 FLAT = "flat"  # what only a block's call or a group may carry: its steps stand in the scope around it
 
 
@@ -42,7 +46,10 @@ class OpStep(msgspec.Struct, frozen=True):
     defaults: dict[str, Value]
     varying: tuple[str, ...]  # the arguments that must be evaluated each time the step runs
     listed: int  # items in the lists that are written out in the arguments
+    init: Beginnings
+    init_varies: bool
     made: dict[tuple[Any, ...], Op] = msgspec.field(default_factory=dict)  # operators already built, by what varies
+    begun: dict[tuple[Op, Shape], Init | None] = msgspec.field(default_factory=dict)  # where no name is in ``init``
 
 
 class MergeStep(msgspec.Struct, frozen=True):
@@ -66,13 +73,14 @@ class BlockStep(msgspec.Struct, frozen=True):
 
 
 class GroupStep(msgspec.Struct, frozen=True):
-    """A scope: a group, or a side head (``head``), which leaves the main path as it was."""
+    """A scope: a group, or a side head (``head``), which leaves the main path as it was; ``weight`` is what its loss counts."""
 
     common: Common
     body: "Body"
     numbered: bool = False
     head: bool = False
     flat: bool = False
+    weight: Value | None = None
 
 
 Step = OpStep | MergeStep | BlockStep | GroupStep
@@ -101,9 +109,12 @@ class Signature(msgspec.Struct, frozen=True):
 class StepReader:
     """Reads steps against the blocks and the operator defaults that the spec declares."""
 
-    def __init__(self, blocks: dict[str, Signature], defaults: dict[str, dict[str, Value]]):
+    def __init__(
+        self, blocks: dict[str, Signature], defaults: dict[str, dict[str, Value]], beginnings: dict[str, Beginnings] | None = None
+    ):
         self.blocks = blocks
         self.defaults = defaults
+        self.beginnings = beginnings or {}  # the defaults of init, by operator
 
     def body(self, tree: Tree | None, where: Tree, what: str) -> Body:
         """Read a list of steps. ``[]`` is the identity."""
@@ -148,6 +159,10 @@ class StepReader:
     def _op(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> OpStep:
         known = kinds(op)
         common, own = self._split(key, arguments)
+        own, init = take_init(op, own, at_step=True)
+        if init and common.share is not None:
+            message = f"{op.__name__} shares parameters, which begin as their holder says"
+            raise SpecError("E065", message, help="write init at the step that it shares with", place=key.place())
         values = read_arguments(op, own)
         defaults = {name: value for name, value in self.defaults.get(op.__name__, {}).items() if name not in values}
         missing = [name for name in required(op) if name in known and name not in values and name not in defaults]
@@ -160,7 +175,9 @@ class StepReader:
             )
         varying = [name for name, value in (*values.items(), *defaults.items()) if value.parts]
         listed = sum(extent(value.constant) for value in values.values() if isinstance(value.constant, list))
-        return OpStep(common, op, values, defaults, tuple(varying), listed)
+        init = self.beginnings.get(op.__name__, {}) | init
+        init_varies = any(value.parts for start in init.values() for value in start.arguments.values())
+        return OpStep(common, op, values, defaults, tuple(varying), listed, init, init_varies)
 
     def _merge(self, key: Scalar, op: type[Op], arguments: Mapping | None) -> MergeStep:
         common, own = self._split(key, arguments)
@@ -201,7 +218,7 @@ class StepReader:
                     continue
                 if argument.text not in signature.arguments:
                     known = [*signature.arguments, *COMMON, FLAT]
-                    way_out = did_you_mean(argument.text, known, ARGUMENTS)
+                    way_out = INIT_HELP if argument.text == INIT else did_you_mean(argument.text, known, ARGUMENTS)
                     raise SpecError("E038", f"{header} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
                 values[argument.text] = read_value(tree)
         missing = [name for name in signature.arguments if name not in values and name not in signature.defaults]
@@ -222,17 +239,18 @@ class StepReader:
             )
         common, own = self._split(key, arguments)
         head = key.text == "head"
-        known = ("layers",) if head else ("layers", "numbered", FLAT)
+        known = ("layers", WEIGHT) if head else ("layers", "numbered", FLAT)
         for argument, _ in own:
             if argument.text not in known:
-                way_out = did_you_mean(argument.text, (*known, *COMMON))
+                way_out = INIT_HELP if argument.text == INIT else did_you_mean(argument.text, (*known, *COMMON))
                 raise SpecError("E038", f"{key.text} has no argument {argument.text[:60]}", help=way_out, place=argument.place())
         body = self.body(arguments.get("layers"), key, key.text)
         numbered, flat = _flag(arguments, "numbered"), _flag(arguments, FLAT)
         if flat and (numbered or common.name is not None or common.share is not None):
             message = "a flat group has no scope to name, to number or to share"
             raise SpecError("E038", message, help="leave one of the two", place=key.place())
-        return GroupStep(common, body, numbered, head, flat)
+        weight = arguments.get(WEIGHT) if head else None
+        return GroupStep(common, body, numbered, head, flat, None if weight is None else read_value(weight))
 
     def _split(self, key: Scalar, arguments: Mapping | None) -> tuple[Common, list[tuple[Scalar, Tree]]]:
         """Part what any step may carry from the step's own arguments."""
@@ -274,6 +292,14 @@ def _flag(arguments: Mapping, name: str) -> bool:
     return flag
 
 
+def take_init(op: type[Op], entries: list[tuple[Scalar, Tree]], *, at_step: bool) -> tuple[list[tuple[Scalar, Tree]], Beginnings]:
+    """Part ``init`` from the other arguments of an operator. PReLU's own argument of this name is PyTorch's, and stays one."""
+    found = next((entry for entry in entries if entry[0].text == INIT), None)
+    if found is None or INIT in kinds(op):
+        return entries, {}
+    return [entry for entry in entries if entry is not found], read_init(op, *found, at_step)
+
+
 def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str, Value]:
     """Read an operator's arguments; unknown ones are refused with the nearest known one."""
     known = kinds(op)
@@ -281,7 +307,7 @@ def read_arguments(op: type[Op], entries: list[tuple[Scalar, Tree]]) -> dict[str
     for key, tree in entries:
         kind = known.get(key.text)
         if kind is None:
-            raise unknown_argument(op, key, COMMON)
+            raise unknown_argument(op, key, (*COMMON, INIT) if op.begins else COMMON)
         value = read_value(tree, kind.words)
         if value.expression is None and value.items is None:
             try:

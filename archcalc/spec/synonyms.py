@@ -79,9 +79,10 @@ ELSEWHERE: dict[str, str] = {
     "activation": "write the activation as a step of its own: - ReLU",
     "batch_norm": "write it as a step of its own: - BatchNorm2d",
     "dropout": "write it as a step of its own: - Dropout",
-    "kernel_initializer": "how weights begin is no part of a spec: remove it",
-    "weight_filler": "how weights begin is no part of a spec: remove it",
-    "bias_filler": "how weights begin is no part of a spec: remove it",
+    "kernel_initializer": "write `init: {weight: {normal: 0.01}}`",
+    "weight_filler": "write `init: {weight: {normal: 0.01}}`",
+    "bias_initializer": "write `init: {bias: 1}`",
+    "bias_filler": "write `init: {bias: 1}`",
     "trainable": "did you mean frozen?",
 }
 
@@ -95,4 +96,26 @@ WORDS: dict[str, str] = {
     "none": "write null, or leave the argument out",
     "null": "null is no value here: write a number, or leave the argument out",
     "inf": "numbers end at 10**15",
+    "fan_in": "fan_in and fan_out are known inside init",
+    "fan_out": "fan_in and fan_out are known inside init",
+}
+
+# Other libraries' names of distributions, in small letters.
+DISTRIBUTION_WORDS: dict[str, str] = {
+    "gaussian": "normal",
+    "randn": "normal",
+    "random_normal": "normal",
+    "random_uniform": "uniform",
+    "truncated_normal": "trunc_normal",
+    "glorot": "xavier_uniform",
+    "glorot_normal": "xavier_normal",
+    "glorot_uniform": "xavier_uniform",
+    "xavier": "xavier_uniform",
+    "he": "kaiming_normal",
+    "he_normal": "kaiming_normal",
+    "he_uniform": "kaiming_uniform",
+    "kaiming": "kaiming_normal",
+    "msra": "kaiming_normal",
+    "zeros": "0",
+    "ones": "1",
 }
