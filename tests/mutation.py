@@ -29,7 +29,7 @@ torch.set_num_threads(1)  # a fork has only the thread that forked
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ("archcalc/formula*.py", "archcalc/formula/*.py", "archcalc/ops/*.py")
 # The tables first: what they notice needs no random search.
-TESTS = "op_errors formula ops elementwise given units expressions flat receptive ops_random".split()
+TESTS = "op_errors arguments formula ops op_windows elementwise given units expressions flat receptive ops_random".split()
 ARGUMENTS = ["-q", "-s", "-x", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in TESTS)]
 SECONDS, NOT_RUN = 60, 99  # a mutant may loop for ever; the exit status where the fault is this file's
 

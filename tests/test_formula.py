@@ -17,15 +17,26 @@ import archcalc.analysis
 import archcalc.ops
 from archcalc.analysis.receptive import resampled_jump
 from archcalc.formula import ceil_div, exact, formula, scaled
-from archcalc.formula.printed import letters, text
+from archcalc.formula.printed import letters, named, text
 from archcalc.formula.traced import Derived, Given, traced_fraction
+from archcalc.ops import OPS
 from archcalc.ops.activation import softmax_work
-from archcalc.ops.conv import conv_connections, conv_macs, conv_params, transposed_count
-from archcalc.ops.merge import joined_channels
+from archcalc.ops.conv import (
+    conv_connections,
+    conv_macs,
+    conv_params,
+    transposed,
+    transposed_connections,
+    transposed_count,
+    transposed_macs,
+    transposed_taps,
+)
+from archcalc.ops.merge import joined_channels, product_work, products_work
 from archcalc.ops.norm import row_count, row_params
 from archcalc.ops.pool import adaptive_factor, adaptive_kernel, adaptive_mean_work, adaptive_stride, max_work
 from archcalc.ops.resize import scaled_size
-from archcalc.ops.window import ceil_window_count, same_padding, uneven_window_count, window_count
+from archcalc.ops.window import ceil_window_count, dilated, dilated_kernel, same_padding, uneven_window_count, window_count
+from archcalc.shape import Shape
 from archcalc.symbols import AXES, COUNTED, SYMBOLS, TENSOR_AXES
 
 Y = (1, 96, 55, 55)
@@ -83,6 +94,20 @@ PRINTED = [
         "(4 - 1)*2 + 3 - 2*1 + 1",
         8,
     ),
+    (
+        transposed_macs,
+        {"x": (1, 8, 4, 4), "k": (2, 2), "c_out": 6, "g": 2},
+        "n*c_in*h_in*w_in*k_h*k_w*c_out/g",
+        "1*8*4*4*2*2*6/2",
+        1_536,
+    ),
+    (
+        transposed_connections,
+        {"x_image": (8, 4, 4), "y_image": (6, 8, 8), "k": (2, 2), "c_out": 6, "g": 1, "bias": 1},
+        "c_in*h_in*w_in*k_h*k_w*c_out/g + c_out*h_out*w_out*bias",
+        "8*4*4*2*2*6 + 6*8*8*1",
+        3_456,
+    ),
     (max_work, {"y": (1, 96, 27, 27), "k": (3, 3)}, "n*c_out*h_out*w_out*(k_h*k_w - 1)", "1*96*27*27*(3*3 - 1)", 559_872),
     (adaptive_kernel, {"i": 7, "o": 3}, "ceil((i + o - gcd(i, o))/o)", "ceil((7 + 3 - gcd(7, 3))/3)", 3),
     (adaptive_stride, {"i": 6, "o": 4}, "i/gcd(i, o)", "6/gcd(6, 4)", 3),
@@ -91,6 +116,7 @@ PRINTED = [
     (softmax_work, {"y": (2, 10), "c": 10}, "5*n*c_out - 2*n*c_out/c", "5*2*10 - 2*2*10/10", 96),
     (row_params, {"row": (6, 9, 7), "affine": 1, "bias": 1}, "c_in*h_in*w_in*(affine + bias)", "6*9*7*(1 + 1)", 756),
     (row_count, {"y": (2, 6, 9, 7), "row": (9, 7)}, "n*c_out*h_out*w_out/(c_in*l_in)", "2*6*9*7/(9*7)", 12),
+    (row_count, {"y": (2, 6), "row": (6,)}, "n*c_out/c_in", "2*6/6", 2),
     (joined_channels, {"c": (64, 128, 32)}, "c_1 + c_2 + c_3", "64 + 128 + 32", 224),
     (scaled_size, {"i": 9, "u": 1.5}, "floor(i*u)", "floor(9*1.5)", 13),
 ]
@@ -106,6 +132,12 @@ def test_printed(function, values, in_letters, in_numbers, number):
 def test_letters_without_values_are_those_of_a_picture():
     assert letters(conv_macs) == "n*c_out*h_out*w_out*k_h*k_w*c_in/g"
     assert letters(joined_channels) == "c_1 + ... + c_b"
+
+
+def test_values_are_named_by_the_letters_that_are_printed():
+    values = {"x": (1, 3, 8), "k": (5, 3), "c": (64, 32), "g": 2, "u": 1.5}
+    several = {"n": 1, "c_in": 3, "l_in": 8, "k_h": 5, "k_w": 3, "c_1": 64, "c_2": 32}
+    assert dict(named(values)) == several | {"g": 2, "u": 1.5}
 
 
 def every_formula():
@@ -181,6 +213,26 @@ def test_arithmetic_keeps_the_explanation(reckon):
     assert type(reckon(7)) is int
     assert isinstance(number + 0, type(number).__mro__[1])
     assert isinstance(reckon(number), type(number).__mro__[1])
+
+
+def test_a_product_of_two_is_explained_by_itself():
+    shapes = tuple(Shape(Given(size, "here") for size in sizes) for sizes in ((1, 4, 3, 3), (1, 4, 1, 1), (1, 1, 3, 3)))
+    two, three = (OPS["Multiply"]().elementwise(shapes[:count], OPS["Multiply"]().output(shapes[:count])) for count in (2, 3))
+    assert (two, two.formula) == (36, product_work)
+    assert (three, three.formula, [step.formula for step in three.values["e"]]) == (72, products_work, [product_work] * 2)
+
+
+def test_an_undilated_kernel_spans_what_was_written():
+    k, d = Given(3, "here"), Given(2, "there")
+    once, twice = dilated((k, k), (1, d))
+    assert once is k
+    assert (twice, twice.formula, dict(twice.values)) == (5, dilated_kernel, {"k": k, "d": d})
+
+
+def test_the_widest_of_a_transposed_convolution_is_explained():
+    k, s = Given(5, "here"), Given(2, "there")
+    widest = transposed(k, s, 0, 1).k
+    assert (widest, widest.formula, dict(widest.values)) == (3, transposed_taps, {"k": k, "s": s})
 
 
 def test_arithmetic_with_fractions_gives_them_their_turn():

@@ -4,6 +4,7 @@
 
 import json
 from fractions import Fraction
+from itertools import product
 from math import inf
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.functional import conv_transpose2d
 
 import archcalc
 from archcalc.analysis.receptive import MOST_VIEWS, Field, receptive_fields
 from archcalc.graph import Graph
+from archcalc.ops import OPS, Phases
 from archcalc.ops.base import MOST_PHASES
+from archcalc.shape import Shape
 from archcalc.spec import parse
 from tests.strategies import flow
 from tests.test_random_graphs import forward, modules
@@ -181,6 +185,45 @@ def test_a_unet_by_walking_from_output_to_output() -> None:
             assert found.receptive_field == max(end - start + 1 for start, end in (seen[o] for o in range(16)))
             assert (found.jump, found.padding, found.aligned) == (2 ** (level - 1), -seen[0][0], True)
     assert fields["dec1.conv2"].receptive_field == 204
+
+
+@pytest.mark.parametrize("stride", range(1, 8))
+@torch.no_grad()
+def test_a_transposed_convolution_sees_the_inputs_that_reach_its_outputs(stride: int) -> None:
+    """Each input is pushed through PyTorch's alone: the outputs that it moves are those that see it."""
+    alone = torch.eye(40)[:, None, :, None]  # image m holds a one in row m
+    for kernel, dilation, padding in product(range(1, 6), range(1, 8), range(3)):
+        op = OPS["ConvTranspose2d"](1, (kernel, 1), (stride, 1), (padding, 0), dilation=(dilation, 1))
+        window, _ = op.window(Shape((1, 1, 40, 1)))
+        pushed = conv_transpose2d(alone, torch.ones(1, 1, kernel, 1), None, (stride, 1), (padding, 0), dilation=(dilation, 1))
+        reached_by = [moved.nonzero().flatten().tolist() for moved in pushed[:, 0, :, 0].T]
+        assert [[m for m in window.inputs(o) if 0 <= m < 40] for o in range(len(reached_by))] == reached_by
+        widest = window.k if isinstance(window, Phases) else window.d * (window.k - 1) + 1
+        assert widest == max(inputs[-1] - inputs[0] + 1 for inputs in reached_by if inputs)
+
+
+@pytest.mark.parametrize(("arguments", "jump"), [({"size": 512}, Fraction(41, 512)), ({"scale_factor": 512}, Fraction(1, 512))])
+def test_the_longest_period_of_a_resampling_is_followed(arguments: dict[str, int], jump: Fraction) -> None:
+    found = field(f"  - Upsample: {flow(arguments)}\n", 41, 41)
+    assert (found.jump, len(found.views[0].starts)) == (jump, MOST_PHASES)
+
+
+def test_an_output_that_no_input_reaches_hangs_over_no_edge() -> None:
+    (window, _) = OPS["ConvTranspose2d"](1, 2, 4, 1, dilation=2).window(Shape((1, 1, 8, 8)))
+    assert window == Phases(k=1, s=1, u=4, first=(0, 0, 0, 1), last=(-1, 0, -1, 1))
+
+
+def test_past_the_longest_period_it_is_known_how_far_apart_outputs_stand() -> None:
+    x = Shape((1, 1, 40, 40))
+    assert OPS["Resize"](4007).window(x) == (Phases(2, 40, 4007),) * 2
+    assert OPS["AdaptiveAvgPool2d"](4007).window(x) == (Phases(2, 40, 4007),) * 2
+    assert OPS["ConvTranspose2d"](1, [4008, 4007], 4007).window(x) == (Phases(2, 1, 4007), Phases(1, 1, 4007))
+
+
+def test_a_shortcut_without_parameters_skips_pixels_along_both_axes() -> None:
+    graph = parse("input: [4, 64, 32]\nlayers: [ShortcutA: {out_channels: 4, stride: 2}, ReLU]", "net.yaml").graph()
+    fields = receptive_fields(graph)[-1]
+    assert [(axis.receptive_field, axis.jump, axis.padding, axis.size) for axis in fields] == [(1, 2, 0, 32), (1, 2, 0, 16)]
 
 
 def test_squeeze_and_excitation_does_not_make_fields_grow_without_end() -> None:
