@@ -13,7 +13,8 @@ from hypothesis import given
 
 from archcalc.analysis import analyse
 from archcalc.analysis.derive import Tracer
-from archcalc.analysis.explain import QUANTITIES, SUMMED, USUAL, USUAL_TOTALS, Border, Explainer, explain
+from archcalc.analysis.explain import PEAK, QUANTITIES, SUMMED, USUAL, USUAL_TOTALS, Explainer, explain
+from archcalc.analysis.explanation import Border
 from archcalc.analysis.written import Written
 from archcalc.cli import explain as cli_explain
 from archcalc.formula.printed import named
@@ -361,7 +362,7 @@ def test_totals_are_the_main_ones_unless_named(run):
 
 
 def test_quantities_of_the_command_are_those_of_the_analysis():
-    assert tuple(QUANTITIES) == cli_explain.QUANTITIES
+    assert (*QUANTITIES, PEAK) == cli_explain.QUANTITIES
 
 
 ERRORS = [

@@ -1,10 +1,9 @@
 """Explanations: every quantity of a layer, or of a whole network, with its arithmetic and where its numbers come from."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
-
-import msgspec
 
 from archcalc.analysis.cost import (
     DTYPE_BYTES,
@@ -18,7 +17,8 @@ from archcalc.analysis.cost import (
     owned,
     tensor_bytes,
 )
-from archcalc.analysis.derive import Derivation, Number, Tracer
+from archcalc.analysis.derive import Tracer
+from archcalc.analysis.explanation import Border, Explanation, Term
 from archcalc.analysis.report import Report
 from archcalc.analysis.written import Written
 from archcalc.errors import UsageError
@@ -42,63 +42,11 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "connections": ("connections", "{op} has no connections of its own: they belong to operators that hold weights"),
     "buffers": ("buffers", "{op} stores nothing besides its parameters"),
 }
+PEAK = "peak"  # of a training step: no sum over the layers, but what lives together at one moment
 USUAL = ("output", "params", "macs", "flops", "activation", "saved", "receptive-field")
 USUAL_TOTALS = ("params", "macs", "flops", "activation", "saved")
 SUMMED = tuple(quantity for quantity in QUANTITIES if quantity not in ("output", "receptive-field"))
 NEAREST = 24  # earlier numbers that are told unless all are asked for
-
-
-class Border(msgspec.Struct, frozen=True):
-    """What a window does along one axis: ``span`` pixels, moved by ``stride``, over ``size`` pixels and the padding around them.
-
-    ``left_over`` pixels (padding counted) lie behind the last window; below 0 that window hangs over the far end.
-    """
-
-    axis: str
-    size: int
-    kernel: int
-    dilation: int
-    stride: int
-    before: int
-    after: int
-    windows: int
-
-    @property
-    def span(self) -> int:
-        """Pixels from the first to the last element of the window."""
-        return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def left_over(self) -> int:
-        """Pixels behind the last window."""
-        return self.before + self.size + self.after - ((self.windows - 1) * self.stride + self.span)
-
-
-class Term(msgspec.Struct, frozen=True):
-    """What one layer adds to a total, and by which arithmetic."""
-
-    layer: str
-    result: int
-    numbers: str
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """One quantity of one layer, or with ``layer`` None its total and the ``terms`` of that.
-
-    ``derivations`` are the arithmetic, one for each number of the result; ``trail`` what earlier layers did to get there, nearest
-    first, and ``more`` whether it goes on. ``notes`` say what no formula says.
-    """
-
-    quantity: str
-    layer: str | None
-    op: str
-    result: Number | tuple[Number, ...] | None
-    derivations: tuple[Derivation, ...] = ()
-    borders: tuple[Border, ...] = ()
-    trail: tuple[Derivation, ...] = ()
-    more: bool = False
-    notes: tuple[str, ...] = ()
-    terms: tuple[Term, ...] = ()
 
 
 class Explainer:
@@ -111,6 +59,7 @@ class Explainer:
         self.rules = rules
         self._kinds: list[int] = []
         self._kept: tuple[Storages, list[list[Kept]]] | None = None
+        self._users: dict[int, list[int]] = {}
 
     def layer(self, name: str, quantity: str, *, trace: bool = False) -> Explanation:
         """Return how one quantity of one layer comes about. Raises UsageError if there is no such layer."""
@@ -188,7 +137,7 @@ class Explainer:
                 if tensor.width(self.item_bytes) != self.item_bytes:
                     width = Given(tensor.width(self.item_bytes), f"the {tensor.what} in a type of its own, whatever --dtype")
                 sizes.append(kept_bytes(e=tensor.elements, w=width))
-                notes.append(f"it keeps its {tensor.what}")
+                notes.append(f"it keeps its {tensor.what}{self.shared(storages, node, index, tensor.what)}")
             elif not storages.learning[index]:
                 notes = ["no parameter up to here is trained: no gradient passes, and nothing is kept"]
             else:
@@ -202,6 +151,33 @@ class Explainer:
         owner = None if place is None else storages.storage[index if place == OUTPUT else node.inputs[place]]
         found = None if owner is None else storages.keeper.get(owner)
         return "needs no keeping: no gradient needs it" if found is None else f"{self.graph.nodes[found].name} keeps: counted there"
+
+    def shared(self, storages: Storages, node: Node, index: int, what: str) -> str:
+        """Return which later layers need a tensor too, that this one is the first to keep."""
+        place = owned(what)
+        if place is None:
+            return ""
+        owner = storages.storage[index if place == OUTPUT else node.inputs[place]]
+        later = [self.graph.nodes[user] for user in self.users(storages).get(owner, ()) if user > index]
+        if not later:
+            return ""
+        named = f"{later[0].name} ({type(later[0].op).__name__})" + (f" and {len(later) - 1} more" if len(later) > 1 else "")
+        return f", which {named} need{'s' if len(later) == 1 else ''} too: one storage, counted once"
+
+    def users(self, storages: Storages) -> dict[int, list[int]]:
+        """Return, for each storage that is kept, the nodes whose derivatives need it; reckoned once."""
+        if not self._users:
+            for index, node in enumerate(self.graph.nodes):
+                if node.inputs and storages.learning[index]:
+                    for tensor in node.op.kept(self.graph.x(node), node.output, self.rules):
+                        place = owned(tensor.what)
+                        wanted = tensor.wanted_by is None or any(
+                            i < 0 or storages.learning[node.inputs[i]] for i in tensor.wanted_by
+                        )
+                        if place is not None and wanted:
+                            owner = storages.storage[index if place == OUTPUT else node.inputs[place]]
+                            self._users.setdefault(owner, []).append(index)
+        return self._users
 
     def kept(self) -> tuple[Storages, list[list[Kept]]]:
         """Return the storages that are kept, and for each node the tensors that it is the first to keep."""
@@ -297,7 +273,13 @@ def explain(
     Raises UsageError if there is no such layer, or no such total.
     """
     explainer = Explainer(Tracer(graph, written or Written(graph), dtype), dtype)
-    if layer is not None:
-        return tuple(explainer.layer(layer, quantity, trace=trace) for quantity in quantities or USUAL)
-    report = analyse(graph, dtype=dtype)
-    return tuple(explainer.total(report, quantity) for quantity in quantities or USUAL_TOTALS)
+    one = partial(explainer.total, analyse(graph, dtype=dtype)) if layer is None else partial(explainer.layer, layer, trace=trace)
+    found = []
+    for quantity in quantities or (USUAL_TOTALS if layer is None else USUAL):
+        if quantity == PEAK:
+            from archcalc.analysis.memory.explained import explain_peak  # only the peak is found by following a whole run
+
+            found.append(explain_peak(graph, layer, dtype))
+        else:
+            found.append(one(quantity))
+    return tuple(found)

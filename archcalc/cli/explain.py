@@ -4,8 +4,10 @@ import click
 
 from archcalc.cli.options import Command, Output, Request, completed_by, model_options, output_options
 
-# Held equal by a test to archcalc.analysis.explain.QUANTITIES.
-QUANTITIES = ("output", "params", "macs", "flops", "activation", "saved", "receptive-field", "neurons", "connections", "buffers")
+# Held equal by a test to archcalc.analysis.explain.QUANTITIES and PEAK.
+QUANTITIES = (
+    "output", "params", "macs", "flops", "activation", "saved", "receptive-field", "neurons", "connections", "buffers", "peak",
+)  # fmt: skip
 
 
 @click.command(

@@ -1,6 +1,6 @@
 """What a window does at the borders of an axis, drawn in text: which pixels it begins and ends with, and what is left over."""
 
-from archcalc.analysis.explain import Border
+from archcalc.analysis.explanation import Border
 from archcalc.render.figures import count
 
 WIDEST = 70  # characters of a drawing

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from archcalc.analysis.derive import Derivation, Value
-from archcalc.analysis.explain import QUANTITIES, Border, Explanation, Term
+from archcalc.analysis.explain import QUANTITIES
+from archcalc.analysis.explanation import Border, Explanation, Term
 from archcalc.analysis.fold import scope
 from archcalc.graph import Graph, Node
 from archcalc.render.borders import picture
@@ -21,11 +22,12 @@ from archcalc.render.tables import ESSENTIAL, Column, Table
 from archcalc.render.terminal import PIPE, Screen, fold, screen
 
 MOST_TERMS = 24  # layers of a total that are told one by one unless all are asked for
-BYTES = ("activation", "saved")
+BYTES = ("activation", "saved", "peak")
 TITLES = {"macs": "MACs", "flops": "FLOPs (full)", "receptive-field": "receptive field"}
 SAID = {
     "macs": "Multiply-accumulates of convolutions and matrix products, biases not counted.",
     "flops": "Convention full: every operation of every layer, a multiply-accumulate as two.",
+    "peak": "The most bytes of all tensors that live at one moment; each line is what lives then of one layer.",
     "saved": "Bytes that autograd keeps for the backward pass; what an earlier layer keeps already is counted there.",
 }
 

@@ -17,6 +17,9 @@ from archcalc.render.tables import ESSENTIAL, MARK, Cell, Column, Marked, Row, T
 
 if TYPE_CHECKING:
     from archcalc.analysis.conventions import Count
+    from archcalc.analysis.memory.trace import Peak
+
+    Peaks = tuple[Peak, Peak | None]  # of inference and of training
 
 Axes = int | float | None
 PerAxis = Axes | list[Axes]  # one value where the axes agree, else one for each
@@ -53,8 +56,11 @@ class LayerRow(msgspec.Struct, frozen=True):
     layers: int
 
 
-class TotalsRow(msgspec.Struct, frozen=True):
-    """Sums over the layers, and ``counted``: the total under the convention that the document's ``count`` names."""
+class TotalsRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Sums over the layers, and ``counted``: the total under the convention that the document's ``count`` names.
+
+    With ``--peak`` also the most bytes that live at once, in inference and in a step of training with SGD and momentum.
+    """
 
     params: int
     trainable: int
@@ -67,6 +73,8 @@ class TotalsRow(msgspec.Struct, frozen=True):
     neurons: int
     connections: int
     counted: int
+    infer_peak_bytes: int | None = None
+    train_peak_bytes: int | None = None
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -141,9 +149,12 @@ def summary(
     depth: int | None = None,
     columns: Sequence[str] = DEFAULT_COLUMNS,
     counted: "Count | None" = None,
+    peaks: "Peaks | None" = None,
 ) -> Result:
     """Return the summary of a variant of ``model``: rows folded to ``depth``, a table of these columns; MACs unless ``counted``."""
     amounts = _amounts(graph, report, depth, counted)
+    sums = msgspec.structs.asdict(report.totals) | {"counted": report.totals.macs if counted is None else counted.total}
+    infer, train = (None if peak is None else peak.bytes for peak in peaks or (None, None))
     batched = {name: list(shape) for name, shape in report.input.items()}
     document = Summary(
         schema="archcalc.summary/1",
@@ -154,11 +165,11 @@ def summary(
         dtype=report.dtype,
         count="macs" if counted is None else counted.convention,
         layers=tuple(_row(folded, amounts[folded.layer.name]) for folded in fold(report, depth)),
-        totals=TotalsRow(**msgspec.structs.asdict(report.totals), counted=report.totals.macs if counted is None else counted.total),
+        totals=TotalsRow(**sums, infer_peak_bytes=infer, train_peak_bytes=train),
         unsupported={} if counted is None else counted.unsupported,
         slips=() if counted is None else counted.slips,
     )
-    return Result(document, "layers", partial(_table, document, graph, tuple(columns), _sharing(report, depth)))
+    return Result(document, "layers", partial(_table, document, graph, tuple(columns), _sharing(report, depth), peaks))
 
 
 def chosen_columns(text: str | None, default: Sequence[str] = DEFAULT_COLUMNS) -> tuple[str, ...]:
@@ -222,7 +233,7 @@ def _sharing(report: Report, depth: int | None) -> dict[str, str]:
     return sharing
 
 
-def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapping[str, str]) -> Table:
+def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapping[str, str], peaks: "Peaks | None") -> Table:
     """Return the table of these columns."""
     written = {node.name: arguments(node.op) for node in graph.layers} if "arguments" in keys else {}
     rows = tuple(tuple(_cell(key, row, document.totals, written, sharing) for key in keys) for row in document.layers)
@@ -231,7 +242,7 @@ def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapp
         _ranked(keys, document.count),
         rows,
         _totals(document, keys),
-        tuple(_notes(document)),
+        (*_notes(document), *_peaks(peaks)),
         legends=_legends(document, sharing),
     )
 
@@ -290,6 +301,17 @@ def _notes(document: Summary) -> list[str]:
 
         notes += told(document.count, totals.counted, document.unsupported, document.slips)
     return notes
+
+
+def _peaks(peaks: "Peaks | None") -> list[str]:
+    """Return the peaks in words, with where they stand."""
+    if peaks is None:
+        return []
+    from archcalc.render.memory import told, when
+
+    named = zip(("inference", "training (momentum)"), peaks, strict=True)
+    tops = [f"{name} {told(peak.bytes)} {when(peak.moment)}" for name, peak in named if peak is not None]
+    return [f"peak bytes: {'; '.join(tops)}; archcalc memory shows what makes them"]
 
 
 def _legends(document: Summary, sharing: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import archcalc
 from archcalc.analysis import Report
-from archcalc.analysis.explain import Explanation, explain
+from archcalc.analysis.explain import explain
+from archcalc.analysis.explanation import Explanation
 from archcalc.analysis.report import Layer
 from archcalc.graph import Graph
 from archcalc.render.borders import picture
