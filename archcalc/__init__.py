@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from archcalc.analysis import Report, analyse
     from archcalc.errors import ArchcalcError
     from archcalc.graph import Graph
+    from archcalc.pytorch.build import build
     from archcalc.spec import load
 
 __version__ = "0.1.0"
-__all__ = ["ArchcalcError", "Graph", "Report", "analyse", "load"]
+__all__ = ["ArchcalcError", "Graph", "Report", "analyse", "build", "load"]
 
 _HOMES = {
     "load": "archcalc.spec.loading",
     "analyse": "archcalc.analysis",
+    "build": "archcalc.pytorch.build",
     "Report": "archcalc.analysis",
     "Graph": "archcalc.graph",
     "ArchcalcError": "archcalc.errors",

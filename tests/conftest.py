@@ -10,6 +10,10 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+# One thread for PyTorch, here and in the processes that tests start: tests run side by side, and threads that wait for each other
+# on a busy machine cost ten times what they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # Random tests are the same on every run here; the long search is `ARCHCALC_PROFILE=slow pytest -m "slow or not slow"`.

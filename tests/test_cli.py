@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from archcalc.analysis import DTYPE_BYTES
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.cli import options
 from archcalc.render.formats import FORMATS
-from archcalc.render.progress import progress
+from archcalc.render.progress import progress, waiting
 
 KOREAN = str(Path(__file__).parent / "data" / "korean.yaml")
 
@@ -363,3 +364,24 @@ def test_progress_is_shown_on_a_terminal_after_a_second(terminal: bool, seconds:
     assert list(progress("abcd", "reading", stream, clock=lambda: next(ticks))) == list("abcd")
     assert ("reading [" in stream.text) is told
     assert stream.text == "" or stream.text.endswith(" \r")  # nothing of it stays on the line
+
+
+def test_progress_is_wiped_where_the_caller_stops_on_the_way() -> None:
+    ticks = iter(range(100))
+    stream = Stream(True)
+    for item in progress("abcd", "reading", stream, clock=lambda: next(ticks)):
+        if item == "c":
+            break
+    assert "reading [" in stream.text
+    assert stream.text.endswith(" \r")
+
+
+@pytest.mark.parametrize(("terminal", "seconds", "told"), [(True, 0.01, True), (True, 60.0, False), (False, 0.01, False)])
+def test_waiting_is_told_on_a_terminal_and_wiped(terminal: bool, seconds: float, told: bool) -> None:
+    stream = Stream(terminal)
+    limit = time.monotonic() + (10 if told else 0.1)
+    with waiting("building", stream, patience_seconds=seconds):
+        while time.monotonic() < limit and "building 0 s" not in stream.text:
+            time.sleep(0.01)
+    assert ("building 0 s" in stream.text) is told
+    assert stream.text == "" or stream.text.endswith(" \r")

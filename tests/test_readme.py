@@ -10,7 +10,8 @@ import pytest
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SESSIONS = [text for language, text in BLOCKS if language == "console"]
-LINKS = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+LINKS = re.findall(r"\]\((?!https?:)([^)#]+)", PROSE)
 
 
 def agrees(printed: list[str], shown: list[str]) -> bool:

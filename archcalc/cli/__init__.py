@@ -28,6 +28,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("archcalc.cli.why", "Which variant, option or way of counting gives a number."),
     "verify": ("archcalc.cli.verify", "A page of hand calculations, judged claim by claim."),
     "worksheet": ("archcalc.cli.worksheet", "Such a page for any model, worked out or to be filled in."),
+    "memory": ("archcalc.cli.memory", "The bytes of a run: params, gradients, what autograd keeps, and the peak."),
+    "fit": ("archcalc.cli.fit", "The largest batch that a device has room for, and what one image more would need."),
+    "roofline": ("archcalc.cli.roofline", "What each layer is bound by on a device, its least time, and about how long."),
+    "calibrate": ("archcalc.cli.calibrate", "Measures this machine's device, for better estimates."),
+    "bench": ("archcalc.cli.bench", "How long a step takes: measured, beside what was predicted."),
+    "build": ("archcalc.cli.build", "The model in PyTorch: readable source, an exported program, ONNX, weights."),
+    "weights": ("archcalc.cli.weights", "Published weights held against a model, and loaded."),
+    "check": ("archcalc.cli.check", "The graph's numbers against PyTorch's own, layer by layer."),
     "completion": ("archcalc.cli.completion", "Shell completion with model and layer names."),
 }
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import wraps
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
@@ -138,18 +139,31 @@ def completed_by(name: str) -> "Callable[[click.Context, click.Parameter, str], 
 
 
 class Whole(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A whole number from 1 up to a bound that only a slip of the pen exceeds."""
+    """A whole number from 1 (or ``least``) up to a bound that only a slip of the pen exceeds."""
 
     name = "number"
 
-    def __init__(self, most: int = 2**31 - 1):
+    def __init__(self, most: int = 2**31 - 1, least: int = 1):
         self.most = most
+        self.least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         digits = str(value).strip()
-        if not digits.isdecimal() or len(digits) > 10 or not 1 <= int(digits) <= self.most:
-            self.fail(f"a whole number from 1 to {self.most:,} is needed, not {digits}", param, ctx)
+        if not digits.isdecimal() or len(digits) > 10 or not self.least <= int(digits) <= self.most:
+            self.fail(f"a whole number from {self.least} to {self.most:,} is needed, not {digits}", param, ctx)
         return int(digits)
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan is in none, though no comparison says so."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if isnan(found):
+            self.fail(f"a number from {self.min:g} to {self.max:g} is needed, not {value}", param, ctx)
+        return found
 
 
 def _show_help(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -203,6 +217,7 @@ _MODEL = click.argument("model", metavar="MODEL", shell_complete=completed_by("c
 _MODELS = click.argument(
     "models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=completed_by("complete_models")
 )
+_ANY_MODELS = click.argument("models", metavar="MODEL...", nargs=-1, shell_complete=completed_by("complete_models"))
 _OUTPUT = (
     click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
     click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format."),
@@ -245,6 +260,16 @@ def model_options(function: Callable[..., None]) -> Callable[..., None]:
     return _decorated(command, _MODEL, *_SETTINGS)
 
 
+def unsized_model_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its MODEL and what changes it, as one ``request``; batch sizes and types are its own affair, or none."""
+
+    @wraps(function)
+    def command(model: str, variant: str | None, settings: Any, inputs: Any, **others: Any) -> None:
+        function(request=Request(model, variant, settings, inputs), **others)
+
+    return _decorated(command, _MODEL, *_SETTINGS[:3])
+
+
 def models_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command several MODELs under the same settings, as ``requests``."""
 
@@ -256,6 +281,16 @@ def models_options(function: Callable[..., None]) -> Callable[..., None]:
         function(requests=requests, **others)
 
     return _decorated(command, _MODELS, *_SETTINGS)
+
+
+def unsized_models_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command any number of MODELs and what changes them, as ``requests``; batch sizes and types are its own affair."""
+
+    @wraps(function)
+    def command(models: tuple[str, ...], variant: str | None, settings: Any, inputs: Any, **others: Any) -> None:
+        function(requests=tuple(Request(model, variant, settings, inputs) for model in models), **others)
+
+    return _decorated(command, _ANY_MODELS, *_SETTINGS[:3])
 
 
 def output_options(function: Callable[..., None]) -> Callable[..., None]:

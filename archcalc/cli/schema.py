@@ -5,7 +5,10 @@ import click
 from archcalc.cli.options import Command
 
 # Held equal by a test to archcalc.render.schemas.DOCUMENTS.
-PRINTING_JSON = ("list", "show", "summary", "compare", "counts", "verify", "explain", "why")
+PRINTING_JSON = (
+    "list", "show", "summary", "compare", "counts", "verify", "explain", "why", "check", "memory", "fit", "roofline", "weights",
+    "bench", "bench-plan",
+)  # fmt: skip
 
 
 @click.command(

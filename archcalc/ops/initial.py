@@ -64,8 +64,8 @@ def draw(start: Start, fans: tuple[Fans, ...]) -> Draw:
 
     ``fans`` has one pair for the whole tensor, or one for each entry along its first axis.
 
-    >>> draw(Start("xavier_uniform"), (Fans(4, 2),))
-    Draw(shape='uniform', centre=0, spread=1.0, cut=None)
+    >>> draw(Start("xavier_normal"), (Fans(5, 3),))
+    Draw(shape='normal', centre=0, spread=0.5, cut=None)
     """
     if start.how == "constant":
         return Draw("uniform", start["value"], 0)

@@ -4,6 +4,8 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from archcalc.errors import UsageError
 
@@ -17,15 +19,41 @@ def goes_to_stdout(file: str | None) -> bool:
 
 def deliver(text: str, file: str | None = None) -> None:
     """Put a text into a file, or onto standard output. Raises UsageError if that cannot be written."""
-    try:
-        if file is None or goes_to_stdout(file):
+    if file is None or goes_to_stdout(file):
+        with _told("to standard output"):
             _print(text)
-        else:
-            _replace(file, text.encode("utf-8", "backslashreplace"))
+    else:
+        deliver_bytes(text.encode("utf-8", "backslashreplace"), file)
+
+
+def deliver_bytes(content: bytes, file: str) -> None:
+    """Put what is no text into a file. Raises UsageError if that cannot be written."""
+    with _told(file):
+        _replace(file, content)
+
+
+def probe(file: str | None) -> None:
+    """Raise UsageError if a file cannot be written, before somebody waits for what is to stand in it."""
+    if file is None or goes_to_stdout(file):
+        return
+    with _told(file):
+        path = os.path.realpath(file)
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.isfile(path) or not os.path.exists(path):
+            beside = _beside(path)
+            with open(beside, "xb"):
+                os.unlink(beside)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Tell an error of the system's as one of ours."""
+    try:
+        yield
     except BrokenPipeError:
         raise  # the reader has seen enough
     except OSError as error:
-        where = "to standard output" if goes_to_stdout(file) else file
         raise UsageError("E222", f"cannot write {where}: {error.strerror or error}", help="nothing was changed") from None
 
 
@@ -44,6 +72,11 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
+def _beside(path: str) -> str:
+    """Return a name beside a file, one of its own: the file's may be as long as names can be."""
+    return os.path.join(os.path.dirname(path), f".archcalc-{os.getpid()}.part")
+
+
 def _replace(file: str, content: bytes) -> None:
     """Write a file beside the old one, then put it in its place with the old one's permissions.
 
@@ -60,8 +93,7 @@ def _replace(file: str, content: bytes) -> None:
         return
     if old is not None and not os.access(path, os.W_OK):  # a folder lets its files be replaced, whatever they say themselves
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    # A name of its own: the file's may be as long as names can be.
-    beside = os.path.join(os.path.dirname(path), f".archcalc-{os.getpid()}.part")
+    beside = _beside(path)
     mode = 0o666 if old is None else stat.S_IMODE(old)
     try:
         with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:

@@ -98,6 +98,25 @@ def percent(share: float) -> str:
     return "<0.1" if text == "0.0" and share else text
 
 
+def milliseconds(seconds: float) -> str:
+    """Return seconds in milliseconds, to the microsecond; what is there but rounds to nothing says so.
+
+    >>> milliseconds(0.0123), milliseconds(2e-7), milliseconds(0.0)
+    ('12.300', '<0.001', '0.000')
+    """
+    text = f"{seconds * 1e3:,.3f}"
+    return "<0.001" if text == "0.000" and seconds else text
+
+
+def significant(number: float) -> str:
+    """Return a number to three digits that count, or all that stand before the point.
+
+    >>> significant(235.12), significant(0.4321), significant(1234.5), significant(24.0), significant(99.96)
+    ('235', '0.432', '1,234', '24.0', '100')
+    """
+    return f"{number:,.0f}" if round(number, 1) >= 100 else f"{number:#.3g}"
+
+
 def _flag(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -111,6 +130,8 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "count": count,
     "axes": axes,
     "percent": percent,
+    "milliseconds": milliseconds,
+    "significant": significant,
     "flag": _flag,
 }
 

@@ -58,6 +58,48 @@ def _why() -> type[msgspec.Struct]:
     return WhyDocument
 
 
+def _weights() -> type[msgspec.Struct]:
+    from archcalc.render.weights import WeightsDocument
+
+    return WeightsDocument
+
+
+def _memory() -> type[msgspec.Struct]:
+    from archcalc.render.memory import MemoryDocument
+
+    return MemoryDocument
+
+
+def _fit() -> type[msgspec.Struct]:
+    from archcalc.render.fit import FitDocument
+
+    return FitDocument
+
+
+def _roofline() -> type[msgspec.Struct]:
+    from archcalc.render.roofline import RooflineDocument
+
+    return RooflineDocument
+
+
+def _check() -> type[msgspec.Struct]:
+    from archcalc.render.check import CheckDocument
+
+    return CheckDocument
+
+
+def _bench() -> type[msgspec.Struct]:
+    from archcalc.analysis.timing.result import BenchDocument
+
+    return BenchDocument
+
+
+def _bench_plan() -> type[msgspec.Struct]:
+    from archcalc.render.bench_plan import PlanDocument
+
+    return PlanDocument
+
+
 # Command -> the struct that it prints, imported when its schema is asked for.
 DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "list": _list,
@@ -68,6 +110,13 @@ DOCUMENTS: dict[str, Callable[[], type[msgspec.Struct]]] = {
     "verify": _verify,
     "explain": _explain,
     "why": _why,
+    "check": _check,
+    "memory": _memory,
+    "fit": _fit,
+    "roofline": _roofline,
+    "weights": _weights,
+    "bench": _bench,
+    "bench-plan": _bench_plan,  # bench --dry-run
 }
 
 

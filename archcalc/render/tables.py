@@ -9,7 +9,9 @@ ESSENTIAL = 100  # the importance of a column that is never left out
 
 MARK = "*"
 
-Kind = Literal["name", "text", "prose", "sizes", "shape", "count", "bytes", "axes", "percent", "flag"]
+Kind = Literal[
+    "name", "text", "prose", "sizes", "shape", "count", "bytes", "axes", "percent", "milliseconds", "significant", "flag"
+]
 
 
 class Marked(NamedTuple):
@@ -37,7 +39,7 @@ class Column(NamedTuple):
     @property
     def right(self) -> bool:
         """Whether the cells stand at the right: those with digits to compare."""
-        return self.kind in ("count", "bytes", "axes", "percent")
+        return self.kind in ("count", "bytes", "axes", "percent", "milliseconds", "significant")
 
 
 class Table(NamedTuple):
