@@ -10,9 +10,10 @@ from archcalc.ops import Input
 
 
 def saved_bytes(graph: Graph, plan: Plan, trace: Trace) -> dict[str, int]:
-    """Return the bytes that live on because a derivative needs them, by the layer that made them; what only the loss keeps is not
-    the network's. In inference nothing is kept.
-    """  # noqa: D205
+    """Return the bytes that live on because a derivative needs them, by the layer that made them; none in inference.
+
+    What only the loss keeps is not the network's.
+    """
     if not plan.train:
         return {}
     moments = trace.moments
