@@ -236,10 +236,9 @@ def main() -> None:
     with torch.no_grad():
         for net in NETS:
             times = measure(contenders(net), chosen.rounds, random.Random(0))
-            judged = net is NETS[0]
-            print(f"{net.title}, {NODES} nodes" + ("" if judged else " (for comparison, no limits)"))
-            print(table(times, LIMITS if judged else {}), end="\n\n")
-            failures += broken(times) if judged else []
+            print(f"{net.title}, {NODES} nodes")
+            print(table(times, LIMITS), end="\n\n")
+            failures += [f"{net.title}: {sentence}" for sentence in broken(times)]
     sys.exit("\n".join(failures) or 0)
 
 
