@@ -135,7 +135,7 @@ def test_without_a_gpu(run) -> None:
 def test_without_torch(run, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.setitem(sys.modules, "archcalc.pytorch.calibrate", None)  # as if its import had failed
+    monkeypatch.setitem(sys.modules, "torch", None)
     outcome = run("calibrate", "--device", "cpu")
     assert outcome.code == 3
     assert "E330" in outcome.err

@@ -20,7 +20,6 @@ from archcalc.analysis.roofline.limits import (
     arithmetic_time,
     fast_macs,
     intensity,
-    least_time,
     moving_time,
     tiled_macs,
 )
@@ -52,12 +51,6 @@ ROUND = Device(
         (intensity, {"macs": 300, "moved": 200}, "2*macs/moved", "2*300/200"),
         (moving_time, {"moved": 500, "bandwidth": 100}, "moved/bandwidth", "500/100"),
         (arithmetic_time, {"macs": 300, "peak": 100}, "2*macs/peak", "2*300/100"),
-        (
-            least_time,
-            {"moved": 500, "bandwidth": 100, "macs": 300, "peak": 100},
-            "max(moved/bandwidth, 2*macs/peak)",
-            "max(500/100, 2*300/100)",
-        ),
         (fast_macs, {"macs": 900, "k": 3}, "ceil(macs*(k + 3)/(4*k))", "ceil(900*(3 + 3)/(4*3))"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -5,7 +5,6 @@ import sys
 import click
 
 from archcalc.cli.options import Command, Number
-from archcalc.errors import MissingError
 
 DEVICES = ("cuda", "cpu")
 
@@ -23,16 +22,14 @@ DEVICES = ("cuda", "cpu")
 @click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE: the profile, which roofline and bench read.")
 def command(device: str, seconds: float, file: str | None) -> None:
     """Measure, deliver."""
+    from archcalc.pytorch.missing import need_torch
     from archcalc.render.delivery import deliver, probe
     from archcalc.render.progress import progress
     from archcalc.render.roofline import profile_text
 
-    try:
-        from archcalc.pytorch.calibrate import calibrate
-    except ImportError:
-        raise MissingError(
-            "E330", "a device is measured by PyTorch, which is not installed", help="pip install 'archcalc[torch]'"
-        ) from None
+    need_torch("E330", "measuring a device needs")
+    from archcalc.pytorch.calibrate import calibrate
+
     probe(file)
     found = calibrate(device, seconds=seconds, over=lambda tasks: progress(tasks, "measuring", sys.stderr))
     deliver(profile_text(found), file)

@@ -1,12 +1,11 @@
 """Whether a written number says an exact one: to the last digit, or rounded as it is printed."""
 
-import math
 import re
 from fractions import Fraction
 
 from archcalc.errors import ArchcalcError
 from archcalc.units import Figure
-from archcalc.worksheet.arithmetic import CEIL, EXACT, FLOOR, evaluate
+from archcalc.worksheet.arithmetic import EXACT, FLOOR, evaluate
 from archcalc.worksheet.page import Term
 from archcalc.worksheet.terms import unit_bits
 
@@ -38,11 +37,6 @@ def says(term: Term, exact: Fraction | int) -> bool:
     if term.loose or (term.figure is None and _SCALED.search(term.text)):
         return abs(term.value - exact) <= LOOSE * abs(exact)
     return term.figure is not None and rounds_to(term.figure, exact)
-
-
-def says_bytes(term: Term, exact_bytes: int, binary: bool = False) -> bool:
-    """Whether a term with a unit says this number of bytes; ``binary`` reads MB as MiB."""
-    return says(term, Fraction(8 * exact_bytes, bits_of(term, binary)))
 
 
 def bits_of(term: Term, binary: bool = False) -> int:
@@ -89,13 +83,3 @@ def rounded(term: Term, rounding: str) -> Fraction | None:
         return evaluate(term.text, rounding=rounding)
     except ArchcalcError:
         return None
-
-
-def rounded_up(term: Term) -> Fraction | None:
-    """Return the term's value with its divisions rounded up."""
-    return rounded(term, CEIL)
-
-
-def nearest_whole(value: Fraction) -> int:
-    """Return the value rounded down."""
-    return math.floor(value)

@@ -18,7 +18,6 @@ _NO_BIAS = re.compile(r"\(([^()]*) \+ 0\)\*")
 UNKNOWN = 0  # channels that the page does not tell
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
-_UNCHANGING = ("ReLU", "Dropout", "Softmax", "BatchNorm2d", "LocalResponseNorm")
 _FIELDLESS = frozenset(
     "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity "
     "Add Multiply Concat".split()

@@ -59,7 +59,6 @@ _BULLET = re.compile(r"\s*(?:>\s?)*(?:[-*+•◦▪■□●○◆◇※☞✔�
 _SPACES = re.compile(r"[\s\u3000]+")
 _FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
 _ROW_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*")
-_TIMES = re.compile(r"(?<=[0-9)\]])\s*×\s*(?=[0-9(\[])")
 
 
 def lines(text: str | bytes) -> tuple[Line, ...]:

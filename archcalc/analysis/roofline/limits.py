@@ -38,12 +38,6 @@ def arithmetic_time(macs: int, peak: int) -> Number:
 
 
 @formula
-def least_time(moved: int, bandwidth: int, macs: int, peak: int) -> Number:
-    """Bytes and arithmetic go on at once: the slower of the two decides."""
-    return max(ratio(moved, bandwidth), ratio(2 * macs, peak))
-
-
-@formula
 def achievable(peak: int, u: float) -> int:
     """A share of a rate that is promised, or more than that."""
     return scaled(peak, u)
