@@ -4,7 +4,8 @@ All of it is arithmetic on the printed digits, in whole numbers: a claim is judg
 """
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from archcalc.errors import UsageError
 
@@ -25,7 +26,7 @@ _BYTES = _NUMBER + r" ?(?P<unit>[A-Za-z]*)"
 _LONGEST = 64
 
 
-class Figure(NamedTuple):
+class Figure(msgspec.Struct, frozen=True):
     """A printed figure: its ``digits`` read as one whole number, times ten to the ``power``."""
 
     text: str

@@ -308,4 +308,5 @@ SCREENS = [  # stream, environment, --width -> width, colour
 def test_the_environment_decides_the_screen(
     stream: io.StringIO | None, environ: dict[str, str], width: int | None, expected: tuple
 ) -> None:
-    assert screen(stream, environ, width)[:2] == expected
+    found = screen(stream, environ, width)
+    assert (found.width, found.colour) == expected

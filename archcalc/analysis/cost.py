@@ -2,9 +2,12 @@
 
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
-from archcalc.analysis.receptive import Field, Fields, receptive_fields
+import msgspec
+
+from archcalc.analysis.receptive import Fields, receptive_fields
 from archcalc.analysis.report import Axes, Layer, Report, sums
 from archcalc.errors import UsageError, did_you_mean
 from archcalc.formula import formula
@@ -45,13 +48,15 @@ def all_kept(v: tuple[int, ...]) -> int:
     return sum(v)
 
 
-class Cost(NamedTuple):
+class Cost(msgspec.Struct, frozen=True):
     """The answers of one operator at one input shape."""
 
     params: int
     buffers: int
     macs: int
+    flops: int
     elementwise: int
+    output_bytes: int
     neurons: int
     connections: int
     kept: tuple[Kept, ...]
@@ -81,43 +86,45 @@ def analyse(graph: Graph, *, dtype: str = "float32", rules: str = "cuda") -> Rep
         key = (node.op, shapes)
         cost = costs.get(key)
         if cost is None:
-            cost = costs[key] = _ask(node.op, operand(node.op, list(shapes)), node.output, rules)
-        saved = storages.keep(index, node, cost)
-        layers.append(_layer(graph, node, shapes, cost, item_bytes, saved, seen[index]))
+            cost = costs[key] = _ask(node.op, operand(node.op, list(shapes)), node.output, item_bytes, rules)
+        saved = storages.keep(index, node, cost.params, cost.kept)
+        layers.append(_layer(nodes, node, shapes, cost, saved, seen[index]))
     rows = tuple(layers)
     inputs: dict[str, Axes] = {node.name: node.output for node in graph.inputs}
     outputs = {name: nodes[index].name for name, index in graph.outputs.items()}
     return Report(graph.name, graph.title, inputs, dtype, rows, sums(rows), outputs)
 
 
-def _ask(op: Op, x: Shape, y: Shape, rules: str) -> Cost:
+def _ask(op: Op, x: Shape, y: Shape, item_bytes: int, rules: str) -> Cost:
+    macs, elementwise = op.macs(x, y), op.elementwise(x, y)
     return Cost(
         op.params(x),
         op.buffers(x),
-        op.macs(x, y),
-        op.elementwise(x, y),
+        macs,
+        full_flops(macs, elementwise),
+        elementwise,
+        tensor_bytes(y, item_bytes),
         op.neurons(x, y),
         op.connections(x, y),
         op.kept(x, y, rules),
     )
 
 
-def _layer(graph: Graph, node: Node, shapes: tuple[Shape, ...], cost: Cost, item_bytes: int, saved: int, seen: "Seen") -> Layer:
-    params = cost.params if node.shares is None else 0  # shared parameters count where they are held
-    nodes = graph.nodes
+def _layer(nodes: tuple[Node, ...], node: Node, shapes: tuple[Shape, ...], cost: Cost, saved: int, seen: "Seen") -> Layer:
+    own = node.shares is None  # shared parameters count where they are held
     return Layer(
         node.name,
         type(node.op).__name__,
         tuple([nodes[i].name for i in node.inputs]),
         shapes,
         node.output,
-        params,
-        0 if node.frozen else params,
-        cost.buffers if node.shares is None else 0,
+        cost.params if own else 0,
+        cost.params if own and not node.frozen else 0,
+        cost.buffers if own else 0,
         cost.macs,
-        full_flops(cost.macs, cost.elementwise),
+        cost.flops,
         cost.elementwise,
-        tensor_bytes(node.output, item_bytes),
+        cost.output_bytes,
         saved,
         *seen,
         cost.neurons,
@@ -148,12 +155,15 @@ def _seen(graph: Graph, found: list[Fields]) -> "list[Seen]":
 
 
 def _along(fields: Fields) -> "Seen":
-    axes: tuple[Field, ...] = fields[:1] if all(field is fields[0] for field in fields) else fields  # a square map
-    repeat = len(fields) // len(axes)
-    jumps = [field.jump for field in axes]
-    jump = None if None in jumps else tuple([jump for jump in jumps if jump is not None]) * repeat
-    receptive_field, padding = tuple([field.receptive_field for field in axes]), tuple([field.padding for field in axes])
-    return receptive_field * repeat, jump, padding * repeat, all(field.aligned for field in axes)
+    alike = len(set(map(id, fields))) == 1  # a square map
+    fields, times = (fields[:1], len(fields)) if alike else (fields, 1)
+    jumps = [jump for field in fields if (jump := field.jump) is not None]
+    return (
+        tuple([field.receptive_field for field in fields]) * times,
+        tuple(jumps) * times if len(jumps) == len(fields) else None,
+        tuple([field.padding for field in fields]) * times,
+        all(map(_ALIGNED, fields)),
+    )
 
 
 class Storages:
@@ -171,21 +181,21 @@ class Storages:
         for index, node in enumerate(graph.nodes):
             self.storage.append(self.storage[node.inputs[0]] if node.inputs and node.op.aliases() else index)
 
-    def keep(self, index: int, node: Node, cost: Cost) -> int:
+    def keep(self, index: int, node: Node, params: int, kept: tuple[Kept, ...]) -> int:
         """Return the bytes that this node is the first to keep."""
-        first = self.first_kept(index, node, cost)
+        first = self.first_kept(index, node, params, kept)
         return all_kept(tuple([kept_bytes(tensor.elements, tensor.width(self.item_bytes)) for tensor in first])) if first else 0
 
-    def first_kept(self, index: int, node: Node, cost: Cost) -> list[Kept]:
-        """Return the tensors that this node is the first to keep; nodes must be asked for in their order."""
+    def first_kept(self, index: int, node: Node, params: int, kept: tuple[Kept, ...]) -> list[Kept]:
+        """Return those of the ``kept`` tensors that this node is the first to keep; nodes must be asked for in their order."""
         holder = node if node.shares is None else self.nodes[node.shares]
-        trained = cost.params > 0 and not holder.frozen
+        trained = params > 0 and not holder.frozen
         learning = [*[self.learning[i] for i in node.inputs], trained]  # whose derivative is wanted, as Kept.wanted_by counts them
         self.learning[index] = True in learning
         if not self.learning[index]:
             return []
         first = []
-        for tensor in cost.kept:
+        for tensor in kept:
             if tensor.wanted_by is not None and not any(learning[i] for i in tensor.wanted_by):
                 continue
             place = owned(tensor.what)
@@ -198,6 +208,7 @@ class Storages:
         return first
 
 
+_ALIGNED = attrgetter("aligned")
 OUTPUT = -1
 
 

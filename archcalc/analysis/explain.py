@@ -8,7 +8,6 @@ from typing import Any
 from archcalc.analysis.cost import (
     DTYPE_BYTES,
     OUTPUT,
-    Cost,
     Storages,
     all_kept,
     analyse,
@@ -185,16 +184,14 @@ class Explainer:
             return self._kept
         storages = Storages(self.graph, self.item_bytes)
         first: list[list[Kept]] = []
-        costs: dict[Any, Cost] = {}
+        answers: dict[Any, tuple[int, tuple[Kept, ...]]] = {}
         for index, node in enumerate(self.graph.nodes):
             first.append([])
             if node.inputs:
                 x = self.graph.x(node)
-                cost = costs.get((node.op, x))
-                if cost is None:
-                    kept = node.op.kept(x, node.output, self.rules)
-                    cost = costs[node.op, x] = Cost(node.op.params(x), 0, 0, 0, 0, 0, kept)
-                first[index] = storages.first_kept(index, node, cost)
+                if (node.op, x) not in answers:
+                    answers[node.op, x] = node.op.params(x), node.op.kept(x, node.output, self.rules)
+                first[index] = storages.first_kept(index, node, *answers[node.op, x])
         self._kept = storages, first
         return self._kept
 

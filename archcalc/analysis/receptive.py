@@ -12,6 +12,9 @@ from math import gcd, inf, lcm
 from operator import attrgetter, is_
 from typing import NamedTuple, TypeVar
 
+import msgspec
+from msgspec.structs import replace
+
 from archcalc.formula import formula, ratio
 from archcalc.formula.traced import Number, Traced
 from archcalc.graph import Graph
@@ -104,7 +107,7 @@ class Uneven(NamedTuple):
     ends: Edges
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True):
     """What the ``size`` outputs along one axis see.
 
     ``aligned`` is False where the paths to this layer disagree: in their jumps, or in the pixel that they centre on.
@@ -117,6 +120,8 @@ class Field(NamedTuple):
     @property
     def jump(self) -> "Number | None":
         """Pixels of the input between two neighbouring outputs; None where paths of different jumps met, or there is but one."""
+        if len(self.views) == 1 and self.views[0].jump:
+            return self.views[0].jump
         moving = [view.jump for view in self.views if view.jump]
         if not moving:
             return 0 if self.size > 1 else None
@@ -153,7 +158,8 @@ def receptive_fields(graph: Graph) -> list[Fields]:
             key = (node.op, x)
             if key not in windows:
                 windows[key] = None if node.op.merges else node.op.window(x)
-            found.append(_behind(windows[key], node.output, found[inputs[0]]))
+            window, fields = windows[key], found[inputs[0]]
+            found.append(fields if window is None and node.output == x else _behind(window, node.output, fields))
         else:
             pixels = {size: Field((View(1, 0, 1),), size) for size in node.output.axes}
             found.append(tuple([pixels[size] for size in node.output.axes]))
@@ -171,7 +177,7 @@ def _behind(windows: Windows, y: Shape, fields: Fields) -> Fields:
         # A flattened tensor keeps the fields of its positions: the layer after it sees all of them.
         if len(sizes) != len(fields) or sizes == tuple([field.size for field in fields]):
             return fields
-        return tuple([field._replace(size=size) for field, size in zip(fields, sizes, strict=True)])
+        return tuple([replace(field, size=size) for field, size in zip(fields, sizes, strict=True)])
     if windows == WHOLE:
         return tuple([_whole(field) for field in fields])
     if len(windows) != len(fields) or len(sizes) != len(fields):

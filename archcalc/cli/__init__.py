@@ -1,7 +1,6 @@
 """The command line: which commands there are, and the one place where an error becomes a screen and an exit code."""
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -101,26 +100,7 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0, or what went wrong (see the exit codes in the README)."""
-    if arguments is None:  # the process is ours alone
-        gc.disable()  # a command lives for a fraction of a second and makes no cycles worth a sweep
-        arguments = sys.argv[1:]
-    sys.exit(_run(list(arguments)))
-
-
-def script() -> NoReturn:
-    """Run the command line as the installed ``archcalc`` does."""
-    gc.disable()
-    _leave(_run(sys.argv[1:]))
-
-
-def _leave(code: int) -> NoReturn:
-    """End the process at once: taking the interpreter apart object by object costs a small command a tenth of its time."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(
-            OSError, ValueError, AttributeError
-        ):  # closed, full or missing: what there was to say of it has been said
-            stream.flush()
-    os._exit(code)
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _run(arguments: list[str]) -> int:

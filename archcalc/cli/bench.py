@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from archcalc.cli.options import (
-    Command,
-    Number,
-    Output,
-    Request,
-    Whole,
-    idle,
-    output_options,
-    unsized_models_options,
-)
+from archcalc.cli.options import Command, FileName, Number, Output, Request, Whole, idle, output_options, unsized_models_options
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -104,11 +95,11 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # generic since click
 )
 @click.option("--interleave", is_flag=True, help="Let the combinations take turns, so that a disturbance meets them all.")
 @click.option("--threads", metavar="N", type=Whole(4096), show_default="PyTorch's choice", help="Threads that work on a CPU.")
-@click.option("--profile", metavar="FILE", type=click.Path(), help="What archcalc calibrate wrote about this device.")
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(), help="Keep every sample in FILE, written as each run ends.")
-@click.option("--compare", "older", metavar="FILE", type=click.Path(), help="Say what is faster or slower than in that file.")
+@click.option("--profile", metavar="FILE", type=FileName(), help="What archcalc calibrate wrote about this device.")
+@click.option("--json", "json_file", metavar="FILE", type=FileName(), help="Keep every sample in FILE, written as each run ends.")
+@click.option("--compare", "older", metavar="FILE", type=FileName(), help="Say what is faster or slower than in that file.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a time is noisy, drifting or throttled, or with --compare slower.")
-@click.option("--report", metavar="FILE", type=click.Path(), help="Print this file of --json again, and time nothing.")
+@click.option("--report", metavar="FILE", type=FileName(), help="Print this file of --json again, and time nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be timed, the peak bytes, and how long it takes at least.")
 @output_options
 @click.pass_context

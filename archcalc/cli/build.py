@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 import click
 
-from archcalc.cli.options import Command, Request, Whole, idle, model_options
+from archcalc.cli.options import Command, FileName, Request, Whole, idle, model_options
 from archcalc.errors import UsageError
 
 SOURCE, WEIGHTS, PROGRAM, ONNX = ".py", ".safetensors", ".pt2", ".onnx"
@@ -33,8 +33,8 @@ SUFFIXES = (SOURCE, PROGRAM, ONNX, WEIGHTS)
     ),
 )
 @model_options
-@click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides what.")
-@click.option("--weights", metavar="FILE", type=click.Path(), help="Take the weights of this file: safetensors, or PyTorch's own.")
+@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides what.")
+@click.option("--weights", metavar="FILE", type=FileName(), help="Take the weights of this file: safetensors, or PyTorch's own.")
 @click.option("--seed", metavar="N", type=Whole(least=0), show_default="0", help="Of the first weights, which are drawn.")
 @click.option("--mode", type=click.Choice(("eval", "train")), show_default="eval", help="What a .pt2 file is for.")
 def command(request: Request, file: str | None, weights: str | None, seed: int | None, mode: str | None) -> None:

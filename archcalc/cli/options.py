@@ -166,6 +166,17 @@ class Number(click.FloatRange):
         return found
 
 
+class FileName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a file as typed; click's own Path looks for translations of the word "path", in every start of any command."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # the shell asks for it, commands do not
+
+        return [CompletionItem(incomplete, type="file")]
+
+
 def _show_help(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
         say(context.get_help())
@@ -220,7 +231,7 @@ _MODELS = click.argument(
 _ANY_MODELS = click.argument("models", metavar="MODEL...", nargs=-1, shell_complete=completed_by("complete_models"))
 _OUTPUT = (
     click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
-    click.option("-o", "file", metavar="FILE", type=click.Path(), help="Write to FILE; its suffix decides the format."),
+    click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides the format."),
     click.option(
         "--width", metavar="N", type=Whole(10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
     ),

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from archcalc.cli.options import Command, Output, Request, output_options, unsized_model_options
+from archcalc.cli.options import Command, FileName, Output, Request, output_options, unsized_model_options
 
 
 @click.command(
@@ -21,7 +21,7 @@ from archcalc.cli.options import Command, Output, Request, output_options, unsiz
     ),
 )
 @unsized_model_options
-@click.argument("weights", metavar="FILE", type=click.Path())
+@click.argument("weights", metavar="FILE", type=FileName())
 @click.option("--dry-run", is_flag=True, help="Compare names and sizes; of .safetensors and newer .pt files, read only the header.")
 @output_options
 @click.pass_context

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from archcalc.ops.kernels import Kernel
 
 
-class Kept(NamedTuple):
+class Kept(msgspec.Struct, frozen=True):
     """A tensor that autograd keeps for the backward pass.
 
     ``what`` is ``input``, ``output`` (those are storages that other operators may keep too) or a name of its own;

@@ -1,13 +1,15 @@
 """The PyTorch source of an operator: the text that makes its module, and the expression that calls it."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from archcalc.ops.base import Op, brief, defaults
 
 Ends = tuple[tuple[int, int], ...]
 
 
-class Code(NamedTuple):
+class Code(msgspec.Struct, frozen=True):
     """An operator in PyTorch, for inputs of one shape.
 
     ``module`` is the expression that makes its module, None where a function does the work; ``call`` is the expression of its

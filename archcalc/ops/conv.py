@@ -3,6 +3,8 @@
 from math import gcd, prod
 from operator import sub
 
+from msgspec.structs import replace
+
 from archcalc.errors import ShapeError
 from archcalc.formula import ceil_div, exact, formula
 from archcalc.ops.base import MOST_PHASES, Kept, Op, Phases, Stored, View, Window, affine, need_rank, undivided
@@ -155,13 +157,13 @@ class _Conv(Op, frozen=True):
         (convolution,) = apply("convolution", self, x, y, rules)
         if self.padding_mode == "zeros":
             name = SAME_PADDING if self._pads_in_torch() else ""
-            return padded_first(self, x, y, rules, convolution._replace(keeps=("input",)), name)
+            return padded_first(self, x, y, rules, replace(convolution, keeps=("input",)), name)
         *_, padded = self.kept(x, y, rules)
         if self.padding_mode == "circular":
             pads = self._wrapped(x, padded.elements)
         else:
             pads = (Kernel(("input",), PADDED, padded.elements, (NEW,), ("input",), "mirrored_padding"),)
-        return (*pads, convolution._replace(reads=(PADDED, *convolution.reads[1:]), keeps=(PADDED,)))
+        return (*pads, replace(convolution, reads=(PADDED, *convolution.reads[1:]), keeps=(PADDED,)))
 
     def _pads_in_torch(self) -> bool:
         """Whether torch.nn has this padding itself; ``same`` with a stride is archcalc's own."""

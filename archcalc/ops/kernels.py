@@ -6,6 +6,9 @@ Names are those of ``Op.kept`` where autograd keeps a tensor (``input``, ``input
 
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from archcalc.ops.base import Kept, Op
 from archcalc.shape import Shape
 
@@ -31,7 +34,7 @@ NEW, SAME, VIEW, PART, SUM, STRETCHED, NONE = map(Gradient, ("new", "same", "vie
 TURNED, SUM_TURNED, STRETCHED_TURNED = [Gradient(how, turned=True) for how in ("new", "sum", "stretched")]
 
 
-class Kernel(NamedTuple):
+class Kernel(msgspec.Struct, frozen=True):
     """One kernel: it reads named tensors and makes one, of so many ``elements``, in a storage of its own.
 
     With ``alias`` what it makes stays in the storage of the first that it reads: a view, or a kernel that works in place.
@@ -73,7 +76,7 @@ def padded_first(op: Op, x: Shape, y: Shape, rules: str, last: Kernel, name: str
             keeps = tuple([PADDED if kept == "input" else kept for kept in last.keeps])
             return (
                 Kernel(("input",), PADDED, tensor.elements, (NEW,), name=name),
-                last._replace(reads=(PADDED, *last.reads[1:]), keeps=keeps),
+                replace(last, reads=(PADDED, *last.reads[1:]), keeps=keeps),
             )
     return (last,)
 

@@ -2,6 +2,8 @@
 
 from math import prod
 
+from msgspec.structs import replace
+
 from archcalc.formula import formula
 from archcalc.ops.base import OWN, WHOLE, Kept, Op, Stored, View, affine, need_rank
 from archcalc.ops.code import Code, made
@@ -61,7 +63,7 @@ class Linear(Op, frozen=True):
 
     def kernels(self, x: Shape, y: Shape, training: bool, rules: str) -> tuple[Kernel, ...]:
         (kernel,) = apply("linear", self, x, y, rules)
-        return (kernel._replace(gradients=(NEW, TURNED, SUM_TURNED)[: len(kernel.reads)]),)
+        return (replace(kernel, gradients=(NEW, TURNED, SUM_TURNED)[: len(kernel.reads)]),)
 
     def aliases(self, training: bool = True) -> bool:
         return False

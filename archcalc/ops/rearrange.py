@@ -3,6 +3,8 @@
 from math import prod
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from archcalc.errors import ShapeError
 from archcalc.formula import formula
 from archcalc.ops.base import Kept, View, Weightless, Window, dimension, need_rank, undivided
@@ -179,7 +181,7 @@ class ShortcutA(_Rearrangement, frozen=True):
         return (
             Kernel(("input",), "rows", rows, (NEW,), alias=True),
             Kernel(("rows",), "pixels", pixels, (NEW,), alias=True),
-            pad._replace(reads=("pixels",)),
+            replace(pad, reads=("pixels",)),
         )
 
     def window(self, x: Shape) -> View:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from archcalc.analysis.timing.result import BenchDocument, Run
 from archcalc.render.bench_layers import layer_rows
 from archcalc.render.bench_notes import notes_on, verdict
@@ -116,7 +118,7 @@ def json_text(document: BenchDocument) -> str:
 def _table(document: BenchDocument, before: BenchDocument | None, exactly: bool) -> Table:
     notes = notes_on(document, before)
     if any(run.breakdown for run in document.runs):
-        return layer_rows(document.runs, exactly)._replace(notes=notes)
+        return replace(layer_rows(document.runs, exactly), notes=notes)
     rows = {field: tuple([_cell(field, run, exactly) for run in document.runs]) for field in FIELDS}
     kept = [field for field, cells in rows.items() if field.column.key not in LEFT_OUT or any(cell is not None for cell in cells)]
     columns = tuple([_column(field, exactly) for field in kept])
@@ -128,4 +130,4 @@ def _cell(field: Field, run: Run, exactly: bool) -> Cell:
 
 
 def _column(field: Field, exactly: bool) -> Column:
-    return field.column._replace(heading=field.column.key) if exactly else field.column
+    return replace(field.column, heading=field.column.key) if exactly else field.column

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from archcalc.analysis.derive import Derivation, Value
 from archcalc.analysis.explain import QUANTITIES
@@ -111,7 +112,7 @@ def write(
     result: Result, title: str, blocks: tuple[Block, ...], format: str, file: str | None = None, width: int | None = None
 ) -> None:
     """Write an explanation in a format to a file, or to standard output. Raises UsageError if that cannot be written."""
-    target = screen(sys.stdout, os.environ, width) if file in (None, "-") else PIPE._replace(width=width)
+    target = screen(sys.stdout, os.environ, width) if file in (None, "-") else replace(PIPE, width=width)
     if format == "table":
         text = as_text(title, blocks, target)
     elif format in ("md", "latex"):

@@ -1,19 +1,19 @@
 """The forms that a result can take: JSON and its kin from the document, the others from the table."""
 
-import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from archcalc.render.delivery import deliver, goes_to_stdout
 from archcalc.render.tables import Table
 from archcalc.render.terminal import PIPE, Screen, lay_out, screen
 
 
-class Result(NamedTuple):
+class Result(msgspec.Struct, frozen=True):
     """What a command found: the ``document`` for machines, whose list ``rows`` has a line each in JSONL; the table for people."""
 
     document: msgspec.Struct
@@ -43,7 +43,11 @@ def _json_rows(value: Any) -> str:
 def _json(value: Any) -> str:
     """Return a value on one line; what a terminal could obey is escaped, so that the text stays the same for who reads it."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
-    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    if (text.isascii() and "\x7f" not in text) or text.isprintable():  # JSON itself escapes the control characters before " "
+        return text
+    from json import dumps  # deferred: few names hold such characters
+
+    return "".join(c if c.isprintable() else dumps(c)[1:-1] for c in text)
 
 
 def as_jsonl(result: Result, screen: Screen) -> str:
@@ -108,5 +112,5 @@ FORMATS: dict[str, Callable[[Result, Screen], str]] = {
 
 def write(result: Result, format: str, file: str | None = None, width: int | None = None) -> None:
     """Write the result in a format to a file, or to standard output. Raises UsageError if that cannot be written."""
-    target = screen(sys.stdout, os.environ, width) if goes_to_stdout(file) else PIPE._replace(width=width)
+    target = screen(sys.stdout, os.environ, width) if goes_to_stdout(file) else replace(PIPE, width=width)
     deliver(FORMATS[format](result, target), file)

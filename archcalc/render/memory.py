@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 
 from archcalc.analysis.memory.report import Instant, LayerBytes, Live, Usage
 from archcalc.analysis.memory.terms import Term
@@ -103,7 +104,7 @@ def write(result: Result, format: str, file: str | None = None, width: int | Non
 
     Raises UsageError if that cannot be written.
     """
-    target = screen(sys.stdout, os.environ, width) if goes_to_stdout(file) else PIPE._replace(width=width)
+    target = screen(sys.stdout, os.environ, width) if goes_to_stdout(file) else replace(PIPE, width=width)
     text = FORMATS[format](result, target)
     if format == "table":
         document = result.document

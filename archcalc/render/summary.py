@@ -1,10 +1,11 @@
 """The summary of one network: its document for machines, its table for people."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from archcalc.analysis import Report
 from archcalc.analysis.fold import GROUP, Fold, fold, scope
@@ -210,13 +211,14 @@ def _amounts(graph: Graph, report: Report, depth: int | None, counted: "Count | 
 
 def _row(folded: Fold, counted: int | None) -> LayerRow:
     layer = folded.layer
-    fields = {name: getattr(layer, name) for name in LayerRow.__struct_fields__ if name not in ("layers", "counted")}
+    fields = msgspec.structs.asdict(layer)
     for name in ("receptive_field", "jump", "padding"):
         fields[name] = _per_axis(fields[name])
     return LayerRow(**fields, layers=folded.layers, counted=counted)
 
 
-def _per_axis(values: "Sequence[Any] | None") -> PerAxis:
+@cache
+def _per_axis(values: "tuple[Any, ...] | None") -> PerAxis:
     """Return one number where the axes agree, whole ones as ints."""
     if values is None:
         return None
@@ -250,8 +252,8 @@ def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapp
 def _ranked(keys: tuple[str, ...], convention: str) -> tuple[Column, ...]:
     """Return the columns; on a narrow screen those that were asked for outlast the usual ones, and of equals the first."""
     usual = set(DEFAULT_COLUMNS) if set(DEFAULT_COLUMNS) <= set(keys) else {"name"}
-    named = COLUMNS | {"counted": COLUMNS["counted"]._replace(heading=f"counted ({convention})")}
-    return tuple(named[key] if key in usual else named[key]._replace(importance=95) for key in keys)
+    named = COLUMNS | {"counted": replace(COLUMNS["counted"], heading=f"counted ({convention})")}
+    return tuple(named[key] if key in usual else replace(named[key], importance=95) for key in keys)
 
 
 def _cell(key: str, row: LayerRow, totals: TotalsRow, written: Mapping[str, str], sharing: Mapping[str, str]) -> Cell:

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from archcalc.render.figures import BYTE_UNITS, byte_unit, in_unit, plain, shown
 
 ESSENTIAL = 100  # the importance of a column that is never left out
@@ -25,7 +27,7 @@ Cell = str | int | float | bool | tuple[Any, ...] | None
 Row = tuple[Cell, ...]
 
 
-class Column(NamedTuple):
+class Column(msgspec.Struct, frozen=True):
     """What a column holds: ``key`` names it for machines, ``heading`` for people.
 
     On a narrow terminal the column of the least ``importance`` is left out first.
@@ -42,7 +44,7 @@ class Column(NamedTuple):
         return self.kind in ("count", "bytes", "axes", "percent", "milliseconds", "significant")
 
 
-class Table(NamedTuple):
+class Table(msgspec.Struct, frozen=True):
     """Rows under columns; ``breaks`` are the rows before which a reader needs air.
 
     ``legends`` says, by the key of a column, what its figures are; a legend goes where its column goes.
@@ -57,7 +59,7 @@ class Table(NamedTuple):
     legends: tuple[tuple[str, str], ...] = ()
 
 
-class Texts(NamedTuple):
+class Texts(msgspec.Struct, frozen=True):
     """A table as people read it: every cell a text without control characters."""
 
     title: str

@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from archcalc.render.figures import cells
 from archcalc.render.tables import ESSENTIAL, Cell, Marked, Table, Texts, notes, texts
@@ -15,7 +18,7 @@ MOST_COLUMNS_DIGITS = 5  # a wider terminal is a slip in the environment
 STYLES = {"bold": "1", "dim": "2", "red": "1;31", "cyan": "36", "blue": "1;34"}
 
 
-class Screen(NamedTuple):
+class Screen(msgspec.Struct, frozen=True):
     """What is written to: ``width`` in cells, None where there is no edge, as in a pipe."""
 
     width: int | None = None
@@ -87,7 +90,7 @@ def _aligned(table: Table, shown: Texts) -> Texts:
         return tuple(f"{text} " if index in marked and not isinstance(cell, Marked) else text for index, (text, cell) in pairs)
 
     totals = None if shown.totals is None or table.totals is None else spaced(shown.totals, table.totals)
-    return shown._replace(rows=tuple(map(spaced, shown.rows, table.rows)), totals=totals)
+    return replace(shown, rows=tuple(map(spaced, shown.rows, table.rows)), totals=totals)
 
 
 def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | None) -> tuple[int, ...]:

@@ -42,8 +42,8 @@ class Arguments(dict[str, Any]):
         """Return the other arguments of the step that the value names. Its own name means what it means outside: stride: stride."""
         self.waiting.append(name)
         found = {}
-        for other in sorted(value.names):
-            if other == name or not (other in self.step.arguments or other in self.step.defaults):
+        for other in sorted(other for other in value.names if other in self.step.arguments or other in self.step.defaults):
+            if other == name:
                 continue
             if other in self.waiting:
                 raise SpecError("E056", f"{name} and {other} are each defined by the other", place=value.tree.place())

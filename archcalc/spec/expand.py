@@ -162,6 +162,8 @@ class Expander:
         """Return the step's operator with its arguments evaluated."""
         if step.listed:
             self.work.spend(4 * step.listed, step.common.place)  # a table is walked again for each cost of its operator
+        if not step.varying and step.made:
+            return step.made[()]
         arguments = Arguments(self, step, names, current)
         key = tuple([self._key(arguments[name], step) for name in step.varying])
         op = step.made.get(key)
@@ -358,7 +360,7 @@ class Expander:
 
 def _is_flat(step: Step) -> bool:
     """Whether a step makes no scope: what is in it stands in the one around it."""
-    return isinstance(step, BlockStep | GroupStep) and step.flat
+    return isinstance(step, (BlockStep, GroupStep)) and step.flat
 
 
 def _short(step: Step) -> str:

@@ -8,7 +8,9 @@ import ast
 import re
 import warnings
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from archcalc.spec.whitelist import (
     DEEPEST_NESTING,
@@ -45,7 +47,7 @@ _SYNTAX_HELP = (
 )
 
 
-class Expression(NamedTuple):
+class Expression(msgspec.Struct, frozen=True):
     """A text that has a value once its free names have theirs."""
 
     text: str
@@ -64,7 +66,7 @@ class Expression(NamedTuple):
             raise too_large(Span(0, len(self.text))) from None
 
 
-class Template(NamedTuple):
+class Template(msgspec.Struct, frozen=True):
     """A name that may hold expressions in braces: ``denselayer{i + 1}``; ``literal`` is the name itself where it holds none."""
 
     text: str

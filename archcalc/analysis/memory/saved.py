@@ -1,12 +1,12 @@
 """What autograd keeps from the forward pass into the backward pass, each storage at the layer that made it."""
 
-from archcalc.analysis.cost import Cost, Storages
+from archcalc.analysis.cost import Storages
 from archcalc.analysis.memory.autocast import LOWER, policy
 from archcalc.analysis.memory.plan import Plan
 from archcalc.analysis.memory.simulate import LOSS
 from archcalc.analysis.memory.trace import BACKWARD, FORWARD, Trace
-from archcalc.graph import Graph
-from archcalc.ops import Input
+from archcalc.graph import Graph, Node
+from archcalc.ops import Input, Kept
 
 
 def saved_bytes(graph: Graph, plan: Plan, trace: Trace) -> dict[str, int]:
@@ -36,23 +36,21 @@ def saved_bytes(graph: Graph, plan: Plan, trace: Trace) -> dict[str, int]:
 def kept_inputs(graph: Graph, plan: Plan) -> dict[str, int]:
     """Return the bytes of the network's inputs that autograd keeps too; the caller holds them anyway, so no trace tells."""
     storages = Storages(graph, plan.item_bytes)
-    costs: dict[object, Cost] = {}
+    answers: dict[object, tuple[int, tuple[Kept, ...]]] = {}
     for index, node in enumerate(graph.nodes):
         if node.inputs:
             x = graph.x(node)
-            cost = costs.get((node.op, x))
-            if cost is None:
-                kept = () if _casts(graph, index, plan) else node.op.kept(x, node.output, plan.rules)
-                cost = costs[node.op, x] = Cost(node.op.params(x), 0, 0, 0, 0, 0, kept)
-            storages.first_kept(index, node, cost)
+            if (node.op, x) not in answers:
+                kept = () if _casts(graph, node, plan) else node.op.kept(x, node.output, plan.rules)
+                answers[node.op, x] = node.op.params(x), kept
+            storages.first_kept(index, node, *answers[node.op, x])
     inputs = {index: node for index, node in enumerate(graph.nodes) if isinstance(node.op, Input)}
     return {node.name: node.output.elements * plan.item_bytes for index, node in inputs.items() if index in storages.keeper}
 
 
-def _casts(graph: Graph, index: int, plan: Plan) -> bool:
+def _casts(graph: Graph, node: Node, plan: Plan) -> bool:
     """Whether autocast hands the node a copy of its input, which is kept in the input's stead."""
     if plan.amp is None:
         return False
-    node = graph.nodes[index]
     kernels = node.op.kernels(graph.x(node), node.output, True, plan.rules)
     return any(policy(kernel.name, plan.rules) == LOWER for kernel in kernels)
