@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 import msgspec
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.analysis.receptive import Field, Fields, Uneven, View, fields_behind, receptive_fields
@@ -208,7 +208,7 @@ class Tracer:
 
     def _linked(self, view: View | Uneven, index: int, axis: int, position: int) -> View | Uneven:
         place = 8 * axis + position  # a node has few views (receptive.MOST_VIEWS), mostly one
-        return view._replace(**{name: _link(getattr(view, name), index, name, place) for name in View._fields})
+        return replace(view, **{name: _link(getattr(view, name), index, name, place) for name in View.__struct_fields__})
 
     def follow(self, link: Any) -> Any:
         """Return the number that stands at the other end of a link."""

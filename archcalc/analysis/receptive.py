@@ -10,7 +10,7 @@ for each output of one period (``Uneven``).
 from collections.abc import Sequence
 from math import gcd, inf, lcm
 from operator import attrgetter, is_
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -73,7 +73,7 @@ def joined_field(a: int, z: int) -> int:
 Edges = tuple[float, ...]  # pixels, or infinity
 
 
-class View(NamedTuple):
+class View(msgspec.Struct, frozen=True):
     """What is seen over the paths of one jump: ``field`` pixels by output 0, moved by ``jump`` from one output to the next.
 
     ``padding`` of the first output's pixels lie before the input's edge. With jump 0 all outputs see the same, or there is but one.
@@ -94,7 +94,7 @@ class View(NamedTuple):
         return (self.field - self.padding - 1,)
 
 
-class Uneven(NamedTuple):
+class Uneven(msgspec.Struct, frozen=True):
     """The same where outputs differ: output o of the first period sees the pixels from ``starts[o]`` to ``ends[o]``.
 
     An output that sees nothing starts at infinity. ``field`` is the largest, and ``jump`` the mean over a period.
@@ -205,7 +205,7 @@ def _through(field: Field, window: Window | Phases, size: int) -> Field | None:
 
 
 def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, outputs: int) -> View | Uneven | None:
-    r, a, j = view[:3]
+    r, a, j = view.field, view.padding, view.jump
     if isinstance(window, Window):
         k, s, p, d = window
         if isinstance(view, View):
@@ -230,8 +230,8 @@ def _seen_through(view: View | Uneven, window: Window | Phases, inputs: int, out
     # Where the rules hold for the widest output as well, which is most often, they explain it.
     field, padding = window_field(r, k, d, j), window_padding(a, p, j)
     if isinstance(field, Traced) and field == behind.field:
-        behind = behind._replace(field=field)
-    return behind._replace(padding=padding) if isinstance(padding, Traced) and padding == behind.padding else behind
+        behind = replace(behind, field=field)
+    return replace(behind, padding=padding) if isinstance(padding, Traced) and padding == behind.padding else behind
 
 
 def _looked_up(view: View | Uneven, window: Window | Phases, count: int) -> tuple[Edges, Edges] | None:
@@ -276,8 +276,8 @@ def _field(views: tuple[View | Uneven, ...], size: int, aligned: bool) -> Field 
 def _whole(field: Field) -> Field:
     """Every output sees the whole map: from what its first position sees to what its last one does."""
     if len(field.views) == 1 and isinstance(field.views[0], View):
-        r, a, j = field.views[0]
-        return Field((View(whole_field(r, field.size, j), a, 0),), 1, field.aligned)
+        view = field.views[0]
+        return Field((View(whole_field(view.field, field.size, view.jump), view.padding, 0),), 1, field.aligned)
     spans = _spans(field)
     start, end = int(min([start for start, _ in spans])), int(max([end for _, end in spans]))
     return Field((View(end - start + 1, -start, 0),), 1, field.aligned)

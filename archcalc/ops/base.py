@@ -43,7 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
         return max(self.item_bytes, activation) if self.widens else self.item_bytes
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True):
     """A tensor that the operator's module stores, by its name in PyTorch: a parameter (``learned``), or a buffer."""
 
     name: str
@@ -75,7 +75,7 @@ class Window(NamedTuple):
         return range(first, first + self.d * (self.k - 1) + 1, self.d)
 
 
-class Phases(NamedTuple):
+class Phases(msgspec.Struct, frozen=True):
     """How far outputs look, along one axis, that stand between inputs: ``s / u`` of them apart, so that not all look alike.
 
     Of the first ``u`` outputs, output o sees the inputs ``first[o]`` to ``last[o]``, ``d`` apart, and none where the first is

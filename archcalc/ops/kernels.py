@@ -4,7 +4,6 @@ Names are those of ``Op.kept`` where autograd keeps a tensor (``input``, ``input
 ``Op.state`` for parameters and buffers, and any others for what lives only inside the operator.
 """
 
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -13,7 +12,7 @@ from archcalc.ops.base import Kept, Op
 from archcalc.shape import Shape
 
 
-class Gradient(NamedTuple):
+class Gradient(msgspec.Struct, frozen=True):
     """How the gradient of one thing that a kernel reads comes about from the gradient of what it makes.
 
     ``how`` is one of

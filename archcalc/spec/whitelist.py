@@ -8,7 +8,9 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from archcalc.errors import SpecError, did_you_mean, nearest
 
@@ -23,7 +25,7 @@ Run = Callable[[Names], object]
 ALLOWED = "allowed: + - * / // %, comparisons, and or not, a if b else c, x[i], [a, b], len min max floor ceil"
 
 
-class Span(NamedTuple):
+class Span(msgspec.Struct, frozen=True):
     """The characters of the text that an error is about: how many stand before them, and how many they are."""
 
     offset: int
@@ -35,7 +37,7 @@ class ExpressionError(SpecError):
 
     def __init__(self, code: str, message: str, span: Span, *, help: str | None = None):
         super().__init__(code, message, help=help)
-        self.offset, self.width = span
+        self.offset, self.width = span.offset, span.width
 
 
 class Compiler:

@@ -141,7 +141,8 @@ class Forward:
     ) -> int:
         """Write the kernel on the tape, and hold what it keeps; return the entry's index."""
         targets = []
-        for tensor, place, (how, work, turned) in zip(reads, places, kernel.gradients, strict=True):
+        for tensor, place, gradient in zip(reads, places, kernel.gradients, strict=True):
+            how = gradient.how
             if how == "none" or (place == NOWHERE and not kernel.together):
                 continue
             if how == "part" and (node.output[0] == 1 or tensor.elements == kernel.elements):
@@ -151,7 +152,7 @@ class Forward:
                 # It is reckoned as wide as the output, summed up where it was stretched, then brought to the input's type.
                 summed_bytes = tensor.elements * width if how in SUMMED else 0
                 how = "stretched" if how in ("new", "stretched") else "sum"
-            targets.append(Target(place, how, work, turned, tensor.elements, tensor.width, summed_bytes))
+            targets.append(Target(place, how, gradient.work, gradient.turned, tensor.elements, tensor.width, summed_bytes))
         wants = kernel.wants(wanted)
         if self.wanting is not None:
             self.wanting -= wants

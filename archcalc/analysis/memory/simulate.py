@@ -87,10 +87,10 @@ class _Run:
             if not node.inputs or node.shares is not None:
                 continue
             own = self.parameters[index] = {}
-            for name, sizes, learned in node.op.state(graph.x(node)):
-                elements, of_one = prod(sizes), COUNT_BYTES if name == COUNTED else width
-                storage = self.ledger.new("parameter" if learned else "buffer", node.name, elements * of_one)
-                own[name] = Parameter(node.name, storage, elements, of_one, learned and not node.frozen)
+            for stored in node.op.state(graph.x(node)):
+                elements, of_one = prod(stored.sizes), COUNT_BYTES if stored.name == COUNTED else width
+                storage = self.ledger.new("parameter" if stored.learned else "buffer", node.name, elements * of_one)
+                own[stored.name] = Parameter(node.name, storage, elements, of_one, stored.learned and not node.frozen)
 
     def _trained(self) -> list[Parameter]:
         """Return the parameters that are trained and that a loss depends on: they get a gradient, and have state."""
