@@ -55,6 +55,7 @@ SYMBOLS: dict[str, str] = {
     "peak": "floating-point operations that the device can do in a second",
     "lane": "channels that matrix units read at once",
     "tile": "channels that matrix units write at once",
+    "points": "pixels of a Fourier transform, along an axis",
 }
 
 # A letter that stands for one number per axis is printed with one name per axis: prod(k) reads k_h*k_w.

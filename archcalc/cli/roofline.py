@@ -73,7 +73,8 @@ def _precision(dtype: str, precision: str | None) -> str:
     """Return the precision that was asked for. Raises UsageError for a dtype that is none, or that says something else."""
     if precision is None:
         if dtype not in BY_DTYPE:
-            raise UsageError("E287", f"there is no precision {dtype}", help=f"--precision {', '.join(PRECISIONS)}")
+            way_out = f"--dtype {', '.join(BY_DTYPE)}, or --precision {', '.join(PRECISIONS)}"
+            raise UsageError("E287", f"no device's peak in {dtype} is known here", help=way_out)
         return BY_DTYPE[dtype]
     if dtype != "float32":
         idle("--dtype", f"--precision {precision} says it already")

@@ -22,8 +22,9 @@ class RooflineDocument(msgspec.Struct, frozen=True):
     """What ``archcalc roofline --format json`` prints. Seconds are of one batch; ``intensity`` is in FLOP per byte.
 
     ``peak`` is in FLOP/s, ``bandwidth`` in bytes/s, as the ``source`` has them; ``verified`` is false where nobody has read
-    them there. No run beats ``bound_seconds``. ``estimate_seconds`` is the sum of layers and ``step``, or ``dispatch_seconds``
-    where the CPU needs longer to start the kernels; most runs should lie from ``low_seconds`` to ``high_seconds``.
+    them there. No run in eager mode beats ``bound_seconds``. ``estimate_seconds`` is the sum of layers and ``step``, or
+    ``dispatch_seconds`` where the CPU needs longer to start the kernels; most runs should lie from ``low_seconds`` to
+    ``high_seconds``.
     """
 
     schema: str
@@ -137,7 +138,7 @@ def notes(document: RooflineDocument) -> list[str]:
 
 
 def _meaning(document: RooflineDocument) -> str:
-    least = "least: no run is faster, with all that the cache can hold and the fastest algorithm known"
+    least = "least: no run in eager mode is faster, with all that the cache can hold and, on ordinary cores, the fastest windows"
     if document.source.startswith(MEASURED):
         return f"{least}; about: at the rates that were measured"
     return f"{least}; about: {ESTIMATE.bandwidth:.0%} of the datasheet's bandwidth and {ESTIMATE.arithmetic:.0%} of its peak"

@@ -1,8 +1,8 @@
 """How long a kernel takes at least, and about: the roofline (Williams, Waterman and Patterson 2009), and how near practice comes.
 
-Four sets of rates stand side by side. The bound is what no run can beat. The estimate takes nine tenths of what the datasheet
-promises, of bandwidth and of arithmetic alike, and counts what matrix units waste; between low and high most runs should lie. The
-numbers are the same for every device and every network.
+Four sets of rates stand side by side. The bound is what no run of eager mode can beat. The estimate takes nine tenths of what the
+datasheet promises, of bandwidth and of arithmetic alike, and counts what matrix units waste; between low and high most runs should
+lie. The numbers are the same for every device and every network.
 """
 
 from typing import Final
@@ -16,6 +16,7 @@ from archcalc.formula import ceil_div, exact, formula, ratio, scaled
 from archcalc.formula.traced import Number
 
 LANE_BYTES: Final = 16  # matrix units read channels in units of so many bytes (NVIDIA, "Convolutional Layers User's Guide")
+FOURIER_POINTS: Final = 256  # along an axis, the most that cuDNN transforms at once (NVIDIA, "cuDNN API": CONVOLUTION_FWD_ALGO_FFT)
 TILE: Final = 64  # and no common kernel of theirs writes fewer channels at once
 
 
@@ -50,9 +51,25 @@ def tiled_macs(macs: int, c_in: int, c_out: int, lane: int, tile: int) -> int:
 
 
 @formula
-def fast_macs(macs: int, k: int) -> int:
+def winograd_macs(macs: int, k: int) -> int:
     """Along one axis, Winograd's algorithm reckons 4 outputs with k + 3 products instead of 4*k (Lavin and Gray 2016)."""
     return ceil_div(macs * (k + 3), 4 * k)
+
+
+@formula
+def fourier_macs(macs: int, k: int, points: int) -> int:
+    """Along one axis, a Fourier transform takes a product for each pixel, not k for each of its outputs (Mathieu et al. 2014)."""
+    return ceil_div(macs * points, k * (points - k + 1))
+
+
+def fewest_macs(macs: int, window: tuple[int, ...]) -> int:
+    """Return the products of cuDNN's fastest algorithm for windows that move pixel by pixel; its transforms are left out."""
+    winograd = fourier = macs
+    for k in window:
+        winograd = winograd_macs(macs=winograd, k=k)
+        fourier = fourier_macs(macs=fourier, k=k, points=FOURIER_POINTS) if k < FOURIER_POINTS else macs
+    # The transform of real numbers has half as many points, each a complex product, which takes three.
+    return min(macs, winograd, ceil_div(3 * fourier, 2))
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +162,5 @@ class Limits(msgspec.Struct, frozen=True):
                 lane = LANE_BYTES // (self.precision.lowered or self.precision.item_bytes)
                 macs = tiled_macs(macs=macs, c_in=product.c_in, c_out=product.c_out, lane=lane, tile=TILE)
         elif self.shares.fast and product.slides:
-            for k in product.k:
-                macs = fast_macs(macs=macs, k=k)
+            macs = fewest_macs(macs, product.k)
         return float(arithmetic_time(macs=macs, peak=self.peak(unit, product.windows)))

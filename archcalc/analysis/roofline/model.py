@@ -8,14 +8,13 @@ import msgspec
 from archcalc.analysis.devices import Device
 from archcalc.analysis.roofline.limits import BOUND, ESTIMATE, HIGH, LOW, Limits, Shares, intensity
 from archcalc.analysis.roofline.precision import Precision, precision_named
-from archcalc.analysis.roofline.traffic import STEP_PASSES, Layer, Work, moved_bytes
+from archcalc.analysis.roofline.traffic import STEP_PASSES, Layer, Work, moved_bytes, summed
 from archcalc.errors import UsageError, did_you_mean
-from archcalc.graph import Graph
+from archcalc.graph import Graph, needed_by, only_in_training
 from archcalc.ops import Input
 
 LAYOUTS: Final = ("nchw", "nhwc")
 MODES: Final = ("infer", "fwd-bwd", "train")
-MAIN: Final = "output"  # the end of the main path among a graph's outputs
 STEP: Final = "SGD with momentum"
 
 
@@ -40,9 +39,9 @@ class Row(msgspec.Struct, frozen=True):
 class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     """A network's rows and totals. ``step`` is that of the optimizer, None unless the mode is train.
 
-    ``bound_seconds`` no run can beat. ``estimate_seconds`` is that of eager mode, where the CPU starts every kernel: the sum of the
-    rows, or ``dispatch_seconds`` where the CPU takes longer than the device. Most runs should lie from ``low_seconds`` to
-    ``high_seconds``.
+    All times are of eager mode, where the CPU starts every kernel: no run in it can beat ``bound_seconds``; ``estimate_seconds`` is
+    the sum of the rows, or ``dispatch_seconds`` where the CPU takes longer than the device; most runs should lie from
+    ``low_seconds`` to ``high_seconds``.
     """
 
     model: str
@@ -135,7 +134,7 @@ def _row(name: str, op: str, works: tuple[Work, ...], limits: list[Limits]) -> R
 def network(graph: Graph, precision: Precision, mode: str) -> Iterator[tuple[str, tuple[Work, ...]]]:
     """Yield for each layer that runs the kernels of its passes; side heads run in training alone."""
     training = mode != "infer"
-    runs = [True] * len(graph.nodes) if training else _reached(graph)
+    runs = [training or not only for only in only_in_training(graph)]
     layers: dict[int, Layer] = {}
     widths: list[int] = []
     for index, node in enumerate(graph.nodes):
@@ -144,63 +143,62 @@ def network(graph: Graph, precision: Precision, mode: str) -> Iterator[tuple[str
             continue
         layer = layers[index] = Layer(graph, node, tuple(widths[i] for i in node.inputs), precision, training)
         widths.append(layer.width)
-    learning = _learning(graph) if training else []
-    uses = _uses(graph)
+    reached = _reached(graph) if training else [False] * len(graph.nodes)
+    begins, ends, uses = _first(graph, runs), _first(graph, reached), _uses(graph, reached)
     for index, layer in layers.items():
         if not runs[index]:
             continue
-        works = list(layer.forward())
-        if training and learning[index]:
-            works += layer.backward(_wanted(graph, index, learning))
-            # A gradient that several layers hand back is summed: each sum reads two and writes one.
-            summed = moved_bytes(e=graph.nodes[index].output.elements, w=widths[index])
-            works += [Work("sum of gradients", 3 * summed)] * (uses[index] - 1)
+        works = list(layer.forward(begins[index]))
+        if reached[index]:
+            works += layer.backward(_wanted(graph, index, reached), ends[index])
+            works += [summed(graph.nodes[index].output.elements, widths[index])] * (uses[index] - 1)
         yield graph.nodes[index].name, tuple(works)
 
 
 def _step(graph: Graph, precision: Precision) -> tuple[Work, ...]:
-    """Return the kernel of the optimizer's step, over the parameters that are trained."""
-    held = [node for node in graph.layers if node.shares is None and not node.frozen]
-    params = sum(node.op.params(graph.x(node)) for node in held)
+    """Return the kernel of the optimizer's step, over the parameters that have a gradient."""
+    reached = _reached(graph)
+    nodes = zip(graph.nodes, reached, _first(graph, reached), strict=True)
+    params = sum(node.op.params(graph.x(node)) for node, learns, first in nodes if learns and first and not node.frozen)
     return (Work("step", STEP_PASSES * moved_bytes(e=params, w=precision.item_bytes)),) if params else ()
 
 
 def _reached(graph: Graph) -> list[bool]:
-    """Return for each node whether the end of the main path needs it."""
-    reached = [False] * len(graph.nodes)
-    reached[graph.outputs[MAIN]] = True
-    for index in range(len(graph.nodes) - 1, -1, -1):
-        if reached[index]:
-            for before in graph.nodes[index].inputs:
-                reached[before] = True
-    return reached
-
-
-def _learning(graph: Graph) -> list[bool]:
-    """Return for each node whether its output depends on a parameter that is trained."""
+    """Return for each node whether autograd comes to it: it depends on a parameter that is trained, and an output on it."""
     learning: list[bool] = []
     for node in graph.nodes:
-        holder = node if node.shares is None else graph.nodes[node.shares]
-        trained = bool(node.inputs) and node.op.params(graph.x(node)) > 0 and not holder.frozen
+        trained = bool(node.inputs) and node.op.params(graph.x(node)) > 0 and not node.frozen
         learning.append(trained or any(learning[i] for i in node.inputs))
-    return learning
+    needed = needed_by(graph, list(graph.outputs.values()))
+    return [learns and needs for learns, needs in zip(learning, needed, strict=True)]
 
 
-def _wanted(graph: Graph, index: int, learning: list[bool]) -> Mapping[str, bool]:
+def _first(graph: Graph, among: list[bool]) -> list[bool]:
+    """Return for each node whether none among these uses its parameters before it does."""
+    used: set[int] = set()
+    first: list[bool] = []
+    for index, node in enumerate(graph.nodes):
+        holder = index if node.shares is None else node.shares
+        first.append(holder not in used)
+        if among[index]:
+            used.add(holder)
+    return first
+
+
+def _wanted(graph: Graph, index: int, reached: list[bool]) -> Mapping[str, bool]:
     """Return of which of a node's tensors a gradient is wanted; of those that are not named it is."""
     node = graph.nodes[index]
-    holder = node if node.shares is None else graph.nodes[node.shares]
-    wanted = {f"input {place}": learning[before] for place, before in enumerate(node.inputs)}
-    frozen = {stored.name: False for stored in node.op.state(graph.x(node)) if holder.frozen}
-    return {**wanted, "input": learning[node.inputs[0]], **frozen}
+    wanted = {f"input {place}": reached[before] for place, before in enumerate(node.inputs)}
+    frozen = {stored.name: False for stored in node.op.state(graph.x(node)) if node.frozen}
+    return {**wanted, "input": reached[node.inputs[0]], **frozen}
 
 
-def _uses(graph: Graph) -> list[int]:
-    """Return for each node how many gradients it gets: one from each layer that reads it, and one where it is an output."""
+def _uses(graph: Graph, reached: list[bool]) -> list[int]:
+    """Return for each node how many gradients it gets: one for each time that it is read where autograd comes, or is an output."""
     uses = [0] * len(graph.nodes)
-    for node in graph.nodes:
+    for node, hands_back in zip(graph.nodes, reached, strict=True):
         for before in node.inputs:
-            uses[before] += 1
+            uses[before] += hands_back
     for index in graph.outputs.values():
         uses[index] += 1
     return uses

@@ -89,6 +89,7 @@ class Layer:
         shapes = tuple(graph.nodes[i].output for i in node.inputs)
         self.op, self.x, self.y, self.precision = node.op, graph.x(node), node.output, precision
         self.tensors = Tensors(node.op, shapes, widths, self.x, precision)
+        self.trained = frozenset[str]() if node.frozen else self.tensors.learned
         self.kernels = node.op.kernels(self.x, self.y, training, RULES)
         self.training = training
         self.compute: list[int] = []  # for each kernel, the bytes of an element that it works in
@@ -108,13 +109,15 @@ class Layer:
         """Bytes of one element of the output."""
         return self.tensors.widths["output"] if self.kernels else self.tensors.widths["input"]
 
-    def forward(self) -> Iterator[Work]:
-        """Yield the kernels of the forward pass."""
+    def forward(self, first: bool = True) -> Iterator[Work]:
+        """Yield the kernels of the forward pass; ``first`` says whether no layer before this one uses its parameters."""
         tensors = self.tensors
+        # Autocast keeps its casts of parameters that are trained, for all that use them (``cached_cast`` in autocast_mode.cpp).
+        ready = frozenset[str]() if first else self.trained
         for kernel, width, reads in zip(self.kernels, self.compute, self.reads, strict=True):
             if is_view(kernel, tensors.elements):
                 continue
-            yield from self._casts(kernel, reads, width)
+            yield from self._casts(kernel, [name for name in reads if name not in ready], width)
             for kept in kernel.copies if self.training else ():
                 yield Work("copy", 2 * moved_bytes(e=kept.elements, w=kept.width(width)))
             beside = [kept.what for kept in kernel.beside]
@@ -129,8 +132,12 @@ class Layer:
                 # cuDNN's convolutions take no bias from PyTorch: another kernel adds it to what they made.
                 yield Work("bias", 2 * tensors.bytes(kernel.makes))
 
-    def backward(self, wanted: Mapping[str, bool]) -> Iterator[Work]:
-        """Yield the kernels of the backward pass; ``wanted`` says of each input whether anybody wants its gradient."""
+    def backward(self, wanted: Mapping[str, bool], first: bool = True) -> Iterator[Work]:
+        """Yield the kernels of the backward pass; ``wanted`` says of each input whether anybody wants its gradient.
+
+        ``first`` says whether no layer before this one uses its parameters: then their gradients, to which all that use them have
+        added, are complete, and are cast back where autocast has cast the parameters.
+        """
         tensors, needed = self.tensors, self._needed(wanted)
         for kernel, width, reads in zip(reversed(self.kernels), reversed(self.compute), reversed(self.reads), strict=True):
             product = self._product(kernel, reads)
@@ -146,6 +153,12 @@ class Layer:
                 yield from self._derivatives(kernel, width, asked)
                 if kernel.name == "layer_norm" and any(name in tensors.learned for name in asked):
                     yield Work("gradients of scale and shift", tensors.bytes(kernel.makes) + tensors.bytes(reads[0], width))
+            parameters = [name for name in asked if name in tensors.learned]
+            if first:
+                yield from self._casts(kernel, parameters, width)
+            else:
+                for name in parameters:
+                    yield summed(tensors.elements[name], self._read_as(kernel, name, width))
 
     def _needed(self, wanted: Mapping[str, bool]) -> dict[str, bool]:
         """Return of every tensor whether its gradient is on the way to one that is wanted."""
@@ -186,7 +199,6 @@ class Layer:
                 yield Work("gradient of the weight", moved, product, turned)
             else:
                 yield Work("gradient of the bias", made + tensors.bytes(name, width))
-        yield from self._casts(kernel, [name for name in asked if name in tensors.learned], width)
 
     def _casts(self, kernel: Kernel, names: Iterable[str], width: int) -> Iterator[Work]:
         """Yield the casts that autocast puts before a kernel that works in another width, and behind its derivative."""
@@ -215,6 +227,11 @@ class Layer:
         view = self.op.window(self.x)
         slides = isinstance(view, tuple) and all(getattr(window, "u", 1) == 1 == window.s and window.d == 1 for window in view)
         return Product(self.op.macs(self.x, self.y), self.x.c // groups, self.y.c // groups, tuple(k), slides and groups == 1)
+
+
+def summed(elements: int, width: int) -> Work:
+    """Return the kernel that adds a gradient to one that another layer has handed back: it reads both and writes their sum."""
+    return Work("sum of gradients", 3 * moved_bytes(e=elements, w=width))
 
 
 def is_view(kernel: Kernel, elements: Mapping[str, int]) -> bool:
