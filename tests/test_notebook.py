@@ -1,9 +1,11 @@
 """What notebooks show: tables of HTML, escaped, that need nothing else."""
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import torch
 
 import archcalc
 from archcalc import analyse, load
@@ -114,6 +116,20 @@ def test_the_package_names_what_is_meant_for_use() -> None:
 def test_a_name_is_no_graph() -> None:
     with pytest.raises(TypeError, match=r"analyse takes a Graph, not str: archcalc.analyse\(archcalc.load\("):
         analyse("resnet18")
+
+
+@pytest.mark.parametrize("dtype", [None, 16, ["float16"], torch.float16], ids=str)
+def test_a_dtype_is_asked_for_by_its_name(dtype: object) -> None:
+    sentence = f"analyse takes a dtype by its name, not {type(dtype).__name__}: archcalc.analyse(graph, dtype='float16')"
+    with pytest.raises(TypeError, match=re.escape(sentence)):
+        analyse(load("lenet5"), dtype=dtype)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [None, 18, ["resnet18"], load("lenet5")], ids=str)
+def test_what_is_neither_a_name_nor_a_path_is_no_model(model: object) -> None:
+    sentence = f"load takes a model's name or a path, not {type(model).__name__}: archcalc.load('resnet18')"
+    with pytest.raises(TypeError, match=re.escape(sentence)):
+        load(model)  # type: ignore[arg-type]
 
 
 def test_an_error_says_where_and_the_way_out() -> None:

@@ -7,6 +7,7 @@ import archcalc
 from archcalc.analysis import analyse
 from archcalc.analysis.conventions import count
 from archcalc.analysis.fold import fold as fold_layers
+from archcalc.analysis.report import Layer
 from archcalc.ops import OPS
 from archcalc.render.formats import Result
 from archcalc.render.notation import arguments
@@ -33,6 +34,11 @@ NOTED = [  # a layer -> how the papers and torchvision write it
     ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding_mode": "reflect"}, "3x3, 64, padding_mode=reflect"),
     ("ConvTranspose2d", {"out_channels": 8, "kernel_size": 4, "stride": 2, "output_padding": 1}, "4x4, 8, /2, output_padding=1"),
     ("MaxPool2d", {"kernel_size": 3, "stride": 2, "ceil_mode": True}, "3x3, /2, ceil_mode=true"),
+    ("AdaptiveAvgPool2d", {"output_size": 7}, "output_size=7"),
+    ("AdaptiveAvgPool2d", {"output_size": (None, 7)}, "output_size=[null, 7]"),
+    ("AdaptiveAvgPool2d", {"output_size": None}, "output_size=null"),
+    ("LayerNorm", {"normalized_shape": 10}, "normalized_shape=10"),
+    ("LayerNorm", {"normalized_shape": (10, 10)}, "normalized_shape=10x10"),
     ("Linear", {"out_features": 1000}, "1000"),
     ("ReLU", {}, ""),
 ]
@@ -61,6 +67,7 @@ def test_columns_can_be_chosen(text: str | None, keys: tuple[str, ...]) -> None:
 def test_every_quantity_of_the_json_is_a_column() -> None:
     from archcalc.render.summary import LayerRow
 
+    assert LayerRow.__struct_fields__ == (*Layer.__struct_fields__, "counted", "layers")
     assert set(LayerRow.__struct_fields__) <= set(COLUMNS)
 
 
@@ -112,7 +119,7 @@ def test_a_field_that_was_not_followed_is_marked_and_said_to_be_so() -> None:
     shown = texts(table.table())
     assert shown.rows[0] == ("?",)
     assert [note for note in shown.notes if note.startswith(("?", "*"))] == [
-        "? more paths of different strides lead to this layer than are followed"
+        "? nothing is claimed: too many paths of different strides lead here, or one from an input without axes"
     ]
 
 

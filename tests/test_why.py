@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import archcalc
 from archcalc.analysis import analyse
 from archcalc.analysis.conventions import CONVENTIONS, count
 from archcalc.analysis.why import MOST_ANSWERS, why
@@ -61,6 +62,10 @@ CASES = [
     ("densenet121", "20M", "densenet201", (), "params", "rounds"),
     ("densenet121", "2.88G", "densenet121", (), "ptflops-once", "rounds"),
     ("googlenet", "13M", "googlenet_aux", (), "params", "rounds"),
+    ("googlenet_aux", "6998552", "googlenet_aux", (), "params-side-heads", "exact"),
+    ("googlenet_aux", "1582671872", "googlenet_aux", (), "macs-side-heads", "exact"),
+    ("googlenet_aux", "3165343744", "googlenet_aux", (), "torch", "exact"),  # FlopCounterMode, in evaluation
+    ("googlenet_aux", "25817280 bytes", "googlenet_aux", (), "2*weighted", "exact"),  # torchinfo: forward/backward pass size
     ("googlenet", "6624904", "googlenet_torchvision", (), "params", "exact"),
     ("googlenet_torchvision_aux", "49.7MiB", "googlenet_torchvision_aux", (), "state_dict", "rounds"),
     ("lenet5", "61706", "lenet5_modern", (), "params", "exact"),
@@ -127,6 +132,8 @@ def test_differences_add_up(model, number):
         ("alexnet", "622312", {"conv1": 55 * 48 * 96 - 55 * 55 * 96}),
         ("resnet50", "4.11G", {"BatchNorm": 22_227_968, "pooling": 100_352}),
         ("resnet50", "25610152", {"BatchNorm": 53_120}),
+        ("googlenet_aux", "1582671872", {"side heads": -8_372_224}),
+        ("googlenet_aux", "1585899032", {"convolution bias": 3_226_160, "linear bias": 1000, "side heads": -8_372_224}),
     ],
 )
 def test_differences_are_itemised(model, number, items):
@@ -173,6 +180,23 @@ def test_measures_are_those_of_the_analysis(model):
     assert BY_KEY["params+buffers"].value(found) == totals.params + totals.buffers
     tools = [name for name in CONVENTIONS if name != "macs"]
     assert {name: BY_KEY[name].value(found) for name in tools} == {name: count(found.graph, name).total for name in tools}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", ["googlenet_aux", "tests/data/specs/siamese.yaml"])
+def test_the_bytes_of_torchinfo_are_those_that_it_prints(model):
+    torchinfo = pytest.importorskip("torchinfo", reason="torchinfo 1.8.0 is not installed")
+    graph = base(model).graph()
+    sizes = [tuple(node.output) for node in graph.inputs]
+    printed = torchinfo.summary(archcalc.build(graph), sizes, verbose=0, mode="eval", device="cpu").total_output_bytes
+    assert BY_KEY["2*weighted"].value(network(model)) == printed
+
+
+@pytest.mark.parametrize("number", ["138357544", "15470264320", str(64 * 15_470_264_320)])
+def test_a_network_without_heads_is_not_told_of_as_if_it_had_some(number):
+    measures = [one.measure for one in why(base("vgg16"), number).answers]
+    assert measures[0] in ("params", "macs")
+    assert not any(measure.endswith("side-heads") for measure in measures)
 
 
 def test_every_convention_is_a_measure():

@@ -66,10 +66,12 @@ def analyse(graph: Graph, *, dtype: str = "float32", rules: str = "cuda") -> Rep
     """Return the numbers of every layer and in all.
 
     ``dtype`` is that of the activations; ``rules`` says whose backward pass keeps tensors, ``cuda`` or ``cpu`` (dropout differs).
-    Raises UsageError for a dtype or rules that are not known.
+    Raises UsageError for a dtype or rules that are not known, TypeError for what is no graph or no name of a dtype.
     """
     if not isinstance(graph, Graph):
         raise TypeError(f"analyse takes a Graph, not {type(graph).__name__}: archcalc.analyse(archcalc.load('resnet18'))")
+    if not isinstance(dtype, str):
+        raise TypeError(f"analyse takes a dtype by its name, not {type(dtype).__name__}: archcalc.analyse(graph, dtype='float16')")
     if dtype not in DTYPE_BYTES:
         raise UsageError("E206", f"there is no dtype {dtype}", help=did_you_mean(dtype, list(DTYPE_BYTES)))
     if rules not in RULES:

@@ -109,7 +109,7 @@ class Explainer:
         """Return receptive field, jump and overhang along each axis."""
         fields = self.tracer.fields(index)
         if not fields:
-            return [], ["nothing is claimed here: the input has no axes, or too many paths of different strides meet"]
+            return [], ["nothing is claimed here: an input has no axes, or too many paths of different strides meet"]
         names = ("",) if len(fields) == 1 else tuple(f", {meaning(f'k{axis}').rpartition(' ')[2]}" for axis in AXES[len(fields)])
         parts = [
             (what + axis, getattr(view, name))

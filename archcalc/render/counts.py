@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from archcalc.analysis.conventions import CONVENTIONS, Count, Difference, Ledger, ledgers
+from archcalc.analysis.conventions import CONVENTIONS, HEADS, Count, Difference, Ledger, ledgers
 from archcalc.graph import Graph
 from archcalc.render.figures import count
 from archcalc.render.formats import Result
@@ -133,11 +133,13 @@ def _layers(unsupported: Mapping[str, int]) -> str:
 
 
 def _notes(rows: Sequence[CountRow]) -> tuple[str, ...]:
-    """Return what the marks mean, and the slips that are in the totals: each once, with those that it is a slip of."""
+    """Return what the marks mean, where side heads count, and the slips in the totals: each once, with whose it is."""
     unknown = "+ the tool passes over some layers or warns about them: they are not in its total"
+    heads = dict.fromkeys(row.convention for row in rows if HEADS in row.by_kind)
+    alone = f"side heads run in training alone: they are in the totals of {' and '.join(heads)}, in no tool's"
     slips: dict[str, dict[str, None]] = {}
     for row in rows:
         for sentence in row.slips:
             slips.setdefault(sentence, {})[row.convention] = None
     notes = (f"slip of {' and '.join(names)}, counted as it does: {sentence}" for sentence, names in slips.items())
-    return (*([unknown] if any(row.unsupported for row in rows) else []), *notes)
+    return (*([unknown] if any(row.unsupported for row in rows) else []), *([alone] if heads else []), *notes)

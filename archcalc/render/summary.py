@@ -52,8 +52,8 @@ class LayerRow(msgspec.Struct, frozen=True):
     paths_agree: bool
     neurons: int
     connections: int
-    counted: int | None
     shares: str | None
+    counted: int | None
     layers: int
 
 
@@ -210,11 +210,13 @@ def _amounts(graph: Graph, report: Report, depth: int | None, counted: "Count | 
 
 
 def _row(folded: Fold, counted: int | None) -> LayerRow:
-    layer = folded.layer
-    fields = msgspec.structs.asdict(layer)
-    for name in ("receptive_field", "jump", "padding"):
-        fields[name] = _per_axis(fields[name])
-    return LayerRow(**fields, layers=folded.layers, counted=counted)
+    values = list(msgspec.structs.astuple(folded.layer))  # in the order of LayerRow, which begins with the fields of Layer
+    values[_AXES] = map(_per_axis, values[_AXES])
+    values += [counted, folded.layers]
+    return LayerRow(*values)
+
+
+_AXES = slice(LayerRow.__struct_fields__.index("receptive_field"), LayerRow.__struct_fields__.index("padding") + 1)
 
 
 @cache
@@ -244,7 +246,7 @@ def _table(document: Summary, graph: Graph, keys: tuple[str, ...], sharing: Mapp
         _ranked(keys, document.count),
         rows,
         _totals(document, keys),
-        (*_notes(document), *_peaks(peaks)),
+        (*_notes(document), *_heads(graph), *_peaks(peaks)),
         legends=_legends(document, sharing),
     )
 
@@ -305,6 +307,16 @@ def _notes(document: Summary) -> list[str]:
     return notes
 
 
+def _heads(graph: Graph) -> list[str]:
+    """Return in words what of the totals only training needs."""
+    if len(graph.outputs) < 2:
+        return []
+    from archcalc.analysis.heads import heads
+
+    alone = heads(graph)
+    return [f"side heads, in training alone: {count(alone.params)} of the parameters, {count(alone.macs)} of the MACs"]
+
+
 def _peaks(peaks: "Peaks | None") -> list[str]:
     """Return the peaks in words, with where they stand."""
     if peaks is None:
@@ -319,6 +331,7 @@ def _peaks(peaks: "Peaks | None") -> list[str]:
 def _legends(document: Summary, sharing: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what the columns count."""
     paths = "* the paths to this layer disagree in their stride or their centre; the field is all that they see together"
+    unclaimed = f"{_UNKNOWN} nothing is claimed: too many paths of different strides lead here, or one from an input without axes"
     shared = f"{_SHARED} uses parameters of an earlier layer, which count there: {next(iter(sharing.values()), '')}"
     shared += ", ..." if len(sharing) > 1 else ""
     disagree = any(not row.paths_agree and row.receptive_field is not None for row in document.layers)
@@ -329,10 +342,6 @@ def _legends(document: Summary, sharing: Mapping[str, str]) -> tuple[tuple[str, 
         ("output_bytes", "activation: bytes of each layer's output (1 KiB = 1,024 bytes)"),
         ("saved_bytes", "saved: bytes that autograd keeps for the backward pass, each storage once"),
         *((("receptive_field", paths),) if disagree else ()),
-        *(
-            (("receptive_field", f"{_UNKNOWN} more paths of different strides lead to this layer than are followed"),)
-            if unknown
-            else ()
-        ),
+        *((("receptive_field", unclaimed),) if unknown else ()),
         *((("params", shared),) if sharing else ()),
     )

@@ -27,8 +27,11 @@ def load(
     """Return the graph of a bundled model (``resnet50``) or of a spec file (``net.yaml``).
 
     ``set`` changes declared params, ``input`` the input's sizes without the batch: (channels, height, width), or a mapping of them
-    by name where there are several. Raises ArchcalcError for whatever is not there or does not fit.
+    by name where there are several. Raises ArchcalcError for whatever is not there or does not fit, TypeError for a model that is
+    neither a name nor a path.
     """
+    if not isinstance(model, (str, bytes, os.PathLike)):
+        raise TypeError(f"load takes a model's name or a path, not {type(model).__name__}: archcalc.load('resnet18')")
     spec, chosen = read_spec(os.fsdecode(model))
     if input is not None and not isinstance(input, Mapping):
         names = list(spec.variant(variant or chosen).inputs)

@@ -2,6 +2,7 @@
 
 from archcalc.analysis.conventions.count import (
     BIAS,
+    HEADS,
     KINDS,
     Count,
     Difference,
@@ -17,6 +18,7 @@ from archcalc.analysis.conventions.data import CONVENTIONS
 __all__ = [
     "BIAS",
     "CONVENTIONS",
+    "HEADS",
     "KINDS",
     "Count",
     "Difference",

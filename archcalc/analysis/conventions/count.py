@@ -9,7 +9,7 @@ import msgspec
 from archcalc.analysis.conventions.data import CONVENTIONS, Convention, Rule
 from archcalc.analysis.conventions.terms import BIASES, Site, Summand, folds, parse
 from archcalc.errors import UsageError, did_you_mean
-from archcalc.graph import Graph, Node
+from archcalc.graph import Graph, Node, only_in_training
 from archcalc.ops.norm import BatchNorm1d, BatchNorm2d
 from archcalc.ops.rearrange import Dropout, Identity
 
@@ -47,10 +47,12 @@ KINDS: dict[str, str] = {
 }
 _KIND_OF = {operator: kind for kind, operators in KINDS.items() for operator in operators.split()}
 BIAS = " bias"  # behind a kind: the line of its biases
+HEADS = "side heads"  # the line of all that runs in training alone
+_LINES = (*(line for kind in KINDS for line in (kind, kind + BIAS)), HEADS)
 
 
 class Count(msgspec.Struct, frozen=True):
-    """A network under one convention. ``by_kind`` sums up to ``total``.
+    """A network under one convention. ``by_kind`` sums up to ``total``; side heads are a kind of their own.
 
     ``unsupported`` says of how many layers of which operators the tool knows nothing: they add nothing to its total, which is what
     it prints. ``slips`` are sentences on what the tool miscounts in this network.
@@ -96,12 +98,15 @@ def count(graph: Graph, name: str) -> Count:
             unsupported[operator] += 1
         else:
             by_kind.update(amounts)
-    kinds = {line: by_kind[line] for kind in KINDS for line in (kind, kind + BIAS) if by_kind[line]}
+    kinds = {line: by_kind[line] for line in _LINES if by_kind[line]}
     return Count(name, sum(kinds.values()), kinds, dict(unsupported), tuple(_slips(graph, chosen)))
 
 
 def layer_counts(graph: Graph, name: str) -> tuple[int | None, ...]:
-    """Return the count of each layer, in the order of ``graph.layers``; None where the tool does not know the operator."""
+    """Return the count of each layer, in the order of ``graph.layers``; None where the tool does not know the operator.
+
+    A layer of a side head, which a tool does not meet in evaluation mode, counts 0.
+    """
     return tuple(None if amounts is None else sum(amounts.values()) for _, amounts in _layers(graph, convention(name)))
 
 
@@ -122,23 +127,27 @@ def _plain(chosen: Convention) -> str:
 
 
 def _ledger(first: Count, second: Count) -> Ledger:
-    lines = (line for kind in KINDS for line in (kind, kind + BIAS))
-    amounts = ((line, second.by_kind.get(line, 0) - first.by_kind.get(line, 0)) for line in lines)
+    amounts = ((line, second.by_kind.get(line, 0) - first.by_kind.get(line, 0)) for line in _LINES)
     return Ledger(first, second, tuple(Difference(line, amount) for line, amount in amounts if amount))
 
 
 def _layers(graph: Graph, chosen: Convention) -> Iterator[tuple[str, dict[str, int] | None]]:
     """Return each layer's operator and its amounts by line of the ledger, None where the tool does not know it."""
-    folded = _folded(graph)
+    aside = only_in_training(graph)
+    folded = _folded(graph, aside)
     known: dict[Site, dict[str, int] | None] = {}  # repeated blocks ask the same question again and again
     for index, node in enumerate(graph.nodes):
         if not node.inputs:
             continue
         operator = type(node.op).__name__
+        if aside[index] and not chosen.heads:
+            yield operator, {}
+            continue
         site = Site(node.op, graph.x(node), node.output, index in folded)
         if site not in known:
             known[site] = _amounts(chosen, operator, site)
-        yield operator, known[site]
+        amounts = known[site]
+        yield operator, {HEADS: sum(amounts.values())} if aside[index] and amounts else amounts
 
 
 def _amounts(chosen: Convention, operator: str, site: Site) -> dict[str, int] | None:
@@ -176,13 +185,14 @@ def _read(rule: Rule) -> Summands:
     return parse(rule) if isinstance(rule, str) else ()
 
 
-def _folded(graph: Graph) -> frozenset[int]:
+def _folded(graph: Graph, aside: list[bool]) -> frozenset[int]:
     """Return the BatchNorms that an exporter folds into the convolution before them, and those convolutions.
 
-    It does so where nothing else reads the convolution; what evaluation leaves out (Dropout, Identity) does not stand between.
+    It does so where nothing else reads the convolution; what evaluation leaves out (Dropout, Identity) does not stand between, and
+    nodes ``aside`` read nothing.
     """
-    readers = Counter(i for node in graph.nodes for i in node.inputs)
-    readers.update(graph.outputs.values())
+    readers = Counter(i for node, alone in zip(graph.nodes, aside, strict=True) if not alone for i in node.inputs)
+    readers[graph.outputs["output"]] += 1
     found: set[int] = set()
     for index, node in enumerate(graph.nodes):
         if isinstance(node.op, (BatchNorm1d, BatchNorm2d)) and node.op.track_running_stats:
@@ -197,8 +207,9 @@ def _folded(graph: Graph) -> frozenset[int]:
 def _slips(graph: Graph, chosen: Convention) -> Iterator[str]:
     """Return the sentences of the slips that this network runs into."""
     ops: dict[str, list[Node]] = {}
-    for node in graph.layers:
-        ops.setdefault(type(node.op).__name__, []).append(node)
+    for node, alone in zip(graph.nodes, only_in_training(graph), strict=True):
+        if not alone:
+            ops.setdefault(type(node.op).__name__, []).append(node)
     for slip in chosen.slips:
         if any(slip.when(node.op) for operator in slip.operators.split() for node in ops.get(operator, ())):
             yield slip.sentence

@@ -23,7 +23,10 @@ class Slip(NamedTuple):
 
 
 class Convention(NamedTuple):
-    """How one tool counts: what it calls one ``multiply_add``, and its ``rules`` by operators, which stand apart by spaces."""
+    """How one tool counts: what it calls one ``multiply_add``, and its ``rules`` by operators, which stand apart by spaces.
+
+    A tool meets a network in evaluation mode, without its side heads; ``heads`` says that they are counted all the same.
+    """
 
     name: str
     tool: str
@@ -33,6 +36,7 @@ class Convention(NamedTuple):
     sentence: str
     rules: Mapping[str, Rule]
     slips: tuple[Slip, ...] = ()
+    heads: bool = False
 
 
 CHECKED = "2026-11"
@@ -94,6 +98,7 @@ _ALL = (
         "macs", "archcalc", "", CHECKED, 1,
         "multiply-accumulates of convolutions and linear layers, bias not counted",
         {f"{CONVS} ConvTranspose2d Linear ConnectedConv2d": "macs", **NO_PRODUCTS},
+        heads=True,
     ),
     Convention(
         "torch", "torch.utils.flop_counter", "2.13.0", CHECKED, 2,
@@ -292,6 +297,7 @@ _ALL = (
             f"ConnectedConv2d {ALL_POOLS} {NORMS} {ACTIVATIONS} {SOFTMAXES} {OF_1998}": "2*macs + elementwise",
             f"{RESAMPLINGS} Add Multiply {' '.join(MOVES)}": "elementwise",
         },
+        heads=True,
     ),
 )  # fmt: skip
 CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from archcalc.analysis.alignment import Likeness, align
-from archcalc.analysis.conventions import CONVENTIONS, ledger
+from archcalc.analysis.conventions import CONVENTIONS, HEADS, ledger
 from archcalc.analysis.why.changes import OWN, Changed, comment
 from archcalc.analysis.why.measures import BY_KEY, Measure, Network
 from archcalc.analysis.why.printed import LISTS
@@ -97,8 +97,9 @@ def _by_kind(network: Network, base: Measure, measure: Measure) -> Iterator[Item
     first: Counter[str] = Counter()
     second: Counter[str] = Counter()
     for (_, part), a, b in zip(network.parts, base.layers(network), measure.layers(network), strict=True):
-        first[part.kind] += a
-        second[part.kind] += b
+        kind = HEADS if part.aside else part.kind
+        first[kind] += a
+        second[kind] += b
     for kind in first:
         if first[kind] != second[kind]:
             yield Item(kind, first[kind], second[kind], second[kind] - first[kind])

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from archcalc.analysis.conventions import CONVENTIONS, KINDS, layer_counts
 from archcalc.analysis.cost import DTYPE_BYTES, analyse
-from archcalc.graph import Graph
+from archcalc.analysis.heads import idle_holders
+from archcalc.graph import Graph, only_in_training
 from archcalc.ops import Op
 from archcalc.shape import Shape
 
@@ -23,6 +24,8 @@ class Part(NamedTuple):
     """The amounts of one layer.
 
     ``elements`` are those of its output, ``bytes`` what they take; ``counters`` are BatchNorm's numbers of batches seen.
+    ``weighted`` layers have parameters, be they shared. Layers ``aside`` run in training alone; ``idle`` are the parameters that
+    nothing else uses.
     """
 
     kind: str
@@ -37,6 +40,9 @@ class Part(NamedTuple):
     connections: int
     elements: int
     bytes: int
+    weighted: bool
+    aside: bool = False
+    idle: int = 0
 
 
 class Network:
@@ -50,14 +56,20 @@ class Network:
     def parts(self) -> list[tuple[str, Part]]:
         """The layers in order, by name."""
         known: dict[tuple[Op, Shape], Part] = {}  # repeated blocks ask the same question again and again
+        aside = only_in_training(self.graph)
+        idle = idle_holders(self.graph, aside)
         found = []
-        for node in self.graph.layers:
+        for index, node in enumerate(self.graph.nodes):
+            if not node.inputs:
+                continue
             key = (node.op, self.graph.x(node))
             part = known.get(key)
             if part is None:
                 part = known[key] = _part(node.op, key[1], node.output, DTYPE_BYTES[self.dtype])
             if node.shares is not None:  # shared parameters count where they are held
                 part = part._replace(params=0, trainable=0, biases=0, buffers=0, counters=0)
+            if aside[index] or index in idle:
+                part = part._replace(aside=aside[index], idle=part.params if index in idle else 0)
             found.append((node.name, part._replace(trainable=0) if node.frozen else part))
         return found
 
@@ -88,7 +100,7 @@ def _part(op: Op, x: Shape, y: Shape, item_bytes: int) -> Part:
     biased = params and kind not in NORMS and (getattr(op, "bias", False) or type(op).__name__ in ALWAYS_BIASED)
     tracked = 1 if kind == "BatchNorm" and buffers else 0
     amounts = (params, params, y.c if biased else 0, buffers, tracked, op.macs(x, y), op.neurons(x, y), op.connections(x, y))
-    return Part(kind, type(op).__name__, *amounts, y.elements, y.elements * item_bytes)
+    return Part(kind, type(op).__name__, *amounts, y.elements, y.elements * item_bytes, params > 0)
 
 
 ALWAYS_BIASED = ("ConnectedConv2d", "TrainableSubsample2d")  # 1998 gives the choice to nobody
@@ -165,6 +177,7 @@ _FULL = Measure("full", "operations, a multiply-accumulate as two and all elemen
 _PARAMS = (
     Measure("params", "parameters", "params", 0, lambda p: p.params),
     Measure("trainable", "trainable parameters", "params", 0, lambda p: p.trainable),
+    Measure("params-side-heads", "parameters without the side heads'", "params", 1, lambda p: p.params - p.idle),
     Measure("params+statistics", "parameters and BatchNorm's running statistics", "params", 2,
             lambda p: p.params + _statistics(p)),
     Measure("params+buffers", "parameters and buffers", "params", 2, lambda p: p.params + p.buffers),
@@ -183,6 +196,7 @@ _PARAMS = (
 _WORK = (
     Measure("macs", "MACs", "macs", 0, lambda p: p.macs),
     Measure("connections", "connections", "macs", 0, lambda p: p.connections),
+    Measure("macs-side-heads", "MACs without the side heads", "macs", 1, lambda p: 0 if p.aside else p.macs),
     *(_convention(name) for name in CONVENTIONS if name not in ("macs", "onnx-tool", "netscope", "full")),
     Measure(
         "ptflops-once", "operations as in the table of ptflops's README, ReLU and pooling once", "macs", 1, network=_ptflops_once
@@ -214,7 +228,7 @@ _BYTES = (
     Measure("2*outputs", "bytes of all outputs and their gradients", "output_bytes", 2,
             lambda p: 2 * _of(p, ARITHMETIC, p.bytes), byte=True),
     Measure("2*weighted", "bytes of the outputs of layers with parameters, and their gradients (torchinfo's forward/backward)",
-            "output_bytes", 2, lambda p: 2 * p.bytes if p.params else 0, byte=True),
+            "output_bytes", 2, lambda p: 2 * p.bytes if p.weighted and not p.aside else 0, byte=True),
     Measure("8_bit", "bytes of parameters in 8 bits", "param_bytes", 3, lambda p: p.params, byte=True),
 )  # fmt: skip
 MEASURES = (*_PARAMS, *_WORK, *_UNITS, *_BYTES)

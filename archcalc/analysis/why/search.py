@@ -181,7 +181,7 @@ class _Search:
         if measure.network is not None and measure.base == "macs":
             return False
         return any(
-            one.changed is changed and one.candidate.value == value and one.candidate.fit and one.candidate.layer is None
+            one.changed == changed and one.candidate.value == value and one.candidate.fit and one.candidate.layer is None
             for one in self.found
         )
 
