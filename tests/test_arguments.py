@@ -163,6 +163,7 @@ def test_what_is_expected_is_said(name: str, words: str) -> None:
         ((3,) * 14, "[" + "3, " * 12 + "..."),
         (True, "true"),
         (None, "null"),
+        ([None, [3, True]], "[null, [3, true]]"),
     ],
 )
 def test_a_message_shows_forty_letters_of_a_value(value: Any, text: str) -> None:

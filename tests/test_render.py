@@ -197,6 +197,7 @@ def test_the_least_important_columns_go_first() -> None:
     assert kept(45) == (0, 1, 2)  # of equals the later goes
     assert kept(33) == (0, 2)
     assert kept(1) == (0, 2)  # a name alone is no table
+    assert fitting({0: 12, 1: 9, 2: 24}, [ESSENTIAL, ESSENTIAL, 80], 48) == (0, 1)  # though nothing else may go
 
 
 def test_what_a_wide_column_leaves_is_filled_again() -> None:

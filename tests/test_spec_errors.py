@@ -99,6 +99,7 @@ STEPS = [
     ("- ReLU: {name: a b}", "E031", "3:16 a b", "spaces", "use _ or -"),
     ("- ReLU: {name: [a]}", "E031", "3:16 [", "must be a text, not a list", None),
     ("- ReLU: {name: {i}}", "E031", "3:16 {", "must be a text, not a mapping", "quote"),
+    ("- ReLU: {name: ''}", "E031", "3:16 ''", "name must be a text, not an empty text", None),
     ("- ReLU: {name: }", "E031", "3:16 }", "must be a text, not nothing", None),
     (f"- ReLU: {{name: {'x' * 201}}}", "E031", f"3:16 {'x' * 201}", "longer than 200", None),
     ("- ReLU: {name: 'r{i', repeat: 2}", "E020", "3:18 {", "without its }", None),
@@ -185,6 +186,8 @@ STEPS = [
     ("- Conv2d: {name: c, out_channels: 8, kernel_size: 1}\n- Add: {from: [input, c]}", "E110", "4:3 Add", "input ends with input (4x16x16), c ends with c (8x16x16)", "1x1"),
     ("- Multiply: {map: [], gate: [MaxPool2d: {kernel_size: 2}]}", "E111", "3:3 Multiply", "map ends with input (4x16x16), gate ends with maxpool1 (4x8x8)", None),
     ("- Concat: {a: [], b: [MaxPool2d: {kernel_size: 2}]}", "E112", "3:3 Concat", "a ends with input (4x16x16), b ends with maxpool1 (4x8x8)", "stride"),
+    ("- ReLU: {name: enc0}\n- MaxPool2d: {name: pool, kernel_size: 2}\n- Concat: {from: ['enc{i}', pool], repeat: 1}", "E112", "5:3 Concat",
+     "enc0 ends with enc0 (4x16x16), pool ends with pool (4x8x8)", "stride"),
 ]  # fmt: skip
 TOP = "params: {width: 64}\nblocks:\n  unit(out, k=1, s=1):\n    - Conv2d: {out_channels: out, kernel_size: k, stride: s}\n"
 
@@ -228,6 +231,7 @@ FILES = [
     ("input: [2147483647, 2147483647, 2147483647, 2147483647]\n" + LAYERS, "E108", "1:8 [", "beyond 2**63 - 1", None),
     ("input: {a: [3], b: [3]}\n" + LAYERS, "E057", "2:10 ReLU", "several inputs", "from: NAME"),
     ("input: {a: [3], b: [3]}\nlayers: [ReLU: {if: in_channels > 2}]", "E021", "2:21 in_channels", "unknown name in_channels", "from: NAME"),
+    (HEAD + "title: ''\n" + LAYERS, "E045", "2:8 ''", "title must be a text, not an empty text", None),
     (HEAD + "name: [a]\n" + LAYERS, "E045", "2:7 [", "name must be a text, not a list", None),
     (HEAD + "params: 3\n" + LAYERS, "E043", "2:9 3", "params must be a mapping, not a number", None),
     (HEAD + "params: {i: 3}\n" + LAYERS, "E046", "2:10 i", "cannot be named i", "letters"),

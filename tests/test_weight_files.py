@@ -146,6 +146,14 @@ def test_files_of_other_things(value: Any, tmp_path: Path) -> None:
     assert raised.value.code == "E296"
 
 
+def test_weights_under_an_unknown_name_are_pointed_at(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "student": tiny_state(), "teacher": tiny_state(), "options": {"lr": 0.1}}, tmp_path / "file.pt")
+    with pytest.raises(ArchcalcError, match=r"no weights of its own, but there are some under student, teacher;") as raised:
+        files.tensors(str(tmp_path / "file.pt"))
+    assert raised.value.code == "E296"
+    assert raised.value.help == "torch.save(checkpoint[NAME], FILE) saves one of these alone"
+
+
 def test_an_archive_that_would_grow_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data.pkl", bytes(10**7))

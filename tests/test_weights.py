@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
-from safetensors.torch import save_file
+from safetensors.torch import load_model, save_file, save_model
 from torch import Tensor, nn
 
 from archcalc import Graph, load
@@ -93,6 +93,9 @@ def assert_state(graph: Graph, module: nn.Module) -> None:
         key for key, _ in module.named_parameters(remove_duplicate=False)
     }
     assert [not tensor.is_floating_point() for tensor in found.values()] == [entry.whole for entry in expected.values()]
+    kept = module.state_dict(keep_vars=True)
+    assert all(kept[key] is kept[entry.holder] for key, entry in expected.items())
+    assert len({id(tensor) for tensor in kept.values()}) == len({entry.holder for entry in expected.values()})
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -130,6 +133,12 @@ WRAPPED = [
         lambda values: {"state_dict": {f"model.{key}": tensor for key, tensor in values.items()}},
         "under state_dict|begin with model.",
     ),
+    (
+        lambda values: {f"model._orig_mod.backbone.{key}": tensor for key, tensor in values.items()},
+        "begin with model._orig_mod.backbone.",
+    ),
+    (lambda values: {f"model.model.{key}": tensor for key, tensor in values.items()}, "begin with model.model."),
+    (lambda values: {"epoch": 3, "model_ema": {f"module.{key}": tensor for key, tensor in values.items()}}, "under model_ema"),
     (lambda values: values | {"steps": 17}, "no tensor: steps"),
 ]
 
@@ -142,6 +151,17 @@ def test_what_stands_around_the_tensors_is_recognised(wrap: Callable[..., Any], 
     assert all(any(word in note for note in found.notes) for word in words.split("|")), found.notes
     assert torch.equal(module.get_parameter("conv.weight"), torch.full((3, 2, 1, 1), 2.0))
     assert weights.compare(parse(TINY, "tiny.yaml").graph(), str(tmp_path / "file.pt")).fits
+
+
+def test_two_tensors_never_get_one_key(tmp_path: Path) -> None:
+    """Where a file has the weights of two models, those without a prefix are meant; of parts of a model no other is made up."""
+    values = tiny_state()
+    others = {f"model.{key}": tensor * 3 for key, tensor in values.items()}
+    torch.save(values | others, tmp_path / "both.pt")
+    assert weights.load(tiny(), str(tmp_path / "both.pt")).names == {key: key for key in values}
+    torch.save({"conv.bias": values["conv.bias"]} | others, tmp_path / "more.pt")
+    found = weights.attempt(tiny(), str(tmp_path / "more.pt"))
+    assert (found.names, found.fits) == ({"conv.bias": "conv.bias"}, False)
 
 
 def test_old_densenets_have_other_names_and_no_counters(tmp_path: Path) -> None:
@@ -201,6 +221,25 @@ def test_narrower_numbers_are_widened(tmp_path: Path) -> None:
     assert int(module.get_buffer("bn.num_batches_tracked")) == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_counts_that_were_cast_too(dtype: torch.dtype, tmp_path: Path) -> None:
+    values = {key: tensor.to(dtype) for key, tensor in tiny_state().items()}
+    torch.save(values, tmp_path / "file.pt")
+    module, expected = tiny(), tiny()
+    found = weights.load(module, str(tmp_path / "file.pt"))
+    assert (found.differences, found.counters) == ((), 0)
+    expected.load_state_dict(values)
+    assert all(torch.equal(tensor, expected.state_dict()[key]) for key, tensor in module.state_dict().items())
+
+
+def test_a_count_beyond_float16_is_the_most_that_it_holds(tmp_path: Path) -> None:
+    values = tiny_state() | {"bn.num_batches_tracked": torch.tensor(100_000).half()}
+    torch.save(values, tmp_path / "file.pt")
+    module = tiny()
+    weights.load(module, str(tmp_path / "file.pt"))
+    assert module.get_buffer("bn.num_batches_tracked") == 65_504
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_numbers_that_are_none_are_refused(value: float, tmp_path: Path) -> None:
     values = tiny_state()
@@ -211,6 +250,28 @@ def test_numbers_that_are_none_are_refused(value: float, tmp_path: Path) -> None
         weights.load(module, str(tmp_path / "file.pt"))
     assert raised.value.code == "E299"
     assert not torch.equal(module.get_parameter("conv.bias"), torch.full((3,), 2.0))  # nothing was loaded before it
+
+
+@pytest.mark.parametrize("name", ["after", "twin"])  # safetensors keeps the first by the alphabet: the twin, or the convolution
+def test_tied_parameters_stand_in_a_file_once(name: str, tmp_path: Path) -> None:
+    text = TINY + f"  - Conv2d: {{name: {name}, out_channels: 3, kernel_size: 1, stride: 2, from: input, share: conv}}\n"
+    graph = parse(text, "tied.yaml").graph()
+    module, ours, theirs = build(graph), build(graph), build(graph)
+    path = str(tmp_path / "file.safetensors")
+    save_model(module, path)
+    left = {"after": "conv", "twin": "twin"}[name]
+    for found in (weights.compare(graph, path), weights.load(ours, path)):
+        assert (found.fits, found.differences, len(found.names)) == (True, (), 7)
+        assert found.notes == (f"tied to others, under whose keys they stand there: {left}.weight, {left}.bias",)
+    assert load_model(theirs, path) == (set(), [])
+    assert all(torch.equal(tensor, theirs.state_dict()[key]) for key, tensor in ours.state_dict().items())
+    torch.save(
+        {key: tensor for key, tensor in module.state_dict().items() if name not in key and "conv" not in key}, tmp_path / "none.pt"
+    )
+    without = weights.compare(graph, str(tmp_path / "none.pt"))
+    assert sorted(difference.key for difference in without.differences) == sorted(
+        f"{layer}.{part}" for layer in ("conv", name) for part in ("bias", "weight")
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -267,6 +328,17 @@ def test_the_command_fails_where_something_is_missing(run, tmp_path: Path) -> No
         verdicts = [row["verdict"] for row in document["differences"]]
         assert (verdicts.count("missing"), verdicts.count("unexpected"), document["counters"]) == (6, 7, 1)
     assert "it does not fit" in run("weights", str(tmp_path / "tiny.yaml"), path).out
+
+
+def test_what_kind_of_numbers_is_shown(run, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    values = tiny_state() | {"conv.bias": torch.ones(3, dtype=torch.int8), "bn.num_batches_tracked": torch.tensor(True)}
+    save_file(values, tmp_path / "file.safetensors")
+    lines = run("weights", str(tmp_path / "tiny.yaml"), str(tmp_path / "file.safetensors")).out.splitlines()
+    assert [line.split() for line in lines if "mismatched" in line] == [
+        ["conv.bias", "mismatched", "3", "real", "3", "int8"],
+        ["bn.num_batches_tracked", "mismatched", "whole", "bool"],
+    ]
 
 
 def test_the_totals_are_those_of_the_model(run, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ DEVICES = ("cuda", "cpu")
 )
 @click.option("--device", type=click.Choice(DEVICES), default="cuda", help="What is measured.")
 @click.option("--seconds", metavar="S", type=Number(0.001, 60), default=0.5, help="Time for each of the measurements.")
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE: the profile, which roofline and bench read.")
+@click.option(
+    "-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE: the profile, which roofline and bench read."
+)
 def command(device: str, seconds: float, file: str | None) -> None:
     """Measure, deliver."""
     from archcalc.pytorch.missing import need_torch

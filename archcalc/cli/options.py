@@ -167,9 +167,15 @@ class Number(click.FloatRange):
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]
-    """The name of a file as typed; click's own Path looks for translations of the word "path", in every start of any command."""
+    """The name of a file as typed, and its use: to ``read``, to ``write``, or a ``model``, which is bundled or a spec to read.
+
+    click's own Path looks for translations of the word "path", in every start of any command.
+    """
 
     name = "file"
+
+    def __init__(self, use: str = "read"):
+        self.use = use
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem  # the shell asks for it, commands do not
@@ -224,14 +230,21 @@ _SETTINGS = (
     click.option("--batch", metavar="N", type=Whole(), default=1, help="Images in the batch."),
     click.option("--dtype", type=click.Choice(DTYPES), default="float32", help="Type of the activations."),
 )
-_MODEL = click.argument("model", metavar="MODEL", shell_complete=completed_by("complete_models"))
+_MODEL = click.argument("model", metavar="MODEL", type=FileName("model"), shell_complete=completed_by("complete_models"))
 _MODELS = click.argument(
-    "models", metavar="MODEL MODEL...", nargs=-1, required=True, shell_complete=completed_by("complete_models")
+    "models",
+    metavar="MODEL MODEL...",
+    nargs=-1,
+    required=True,
+    type=FileName("model"),
+    shell_complete=completed_by("complete_models"),
 )
-_ANY_MODELS = click.argument("models", metavar="MODEL...", nargs=-1, shell_complete=completed_by("complete_models"))
+_ANY_MODELS = click.argument(
+    "models", metavar="MODEL...", nargs=-1, type=FileName("model"), shell_complete=completed_by("complete_models")
+)
 _OUTPUT = (
     click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output."),
-    click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides the format."),
+    click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE; its suffix decides the format."),
     click.option(
         "--width", metavar="N", type=Whole(10_000), show_default="the terminal's; none in a pipe", help="Columns a table may take."
     ),
@@ -330,6 +343,27 @@ def _format_of(file: str | None) -> str:
     return known
 
 
+def keep_files(context: click.Context, *models: str) -> None:
+    """Refuse to write into what the command reads, with these ``models``, or two results into one file. Raises UsageError."""
+    written = dict(_files(context, "write"))
+    if not written:
+        return
+    from archcalc.render.delivery import keep_apart
+    from archcalc.spec.zoo import find
+
+    named = [*models, *(model for _, model in _files(context, "model"))]
+    specs = [find(model.lower().replace("-", "_")) or model for model in named]
+    keep_apart(written, [*specs, *(file for _, file in _files(context, "read"))])
+
+
+def _files(context: click.Context, use: str) -> list[tuple[str, str]]:
+    """Return the files that the command line names for a use, each with its option."""
+    parameters = [one for one in context.command.params if isinstance(one.type, FileName) and one.type.use == use]
+    given = [(one.opts[0], context.params[one.name or ""]) for one in parameters]
+    several = [(option, names if isinstance(names, tuple) else (names,)) for option, names in given if names is not None]
+    return [(option, name) for option, names in several for name in names]
+
+
 def _decorated(function: Callable[..., None], *decorators: Callable[..., Any]) -> Callable[..., None]:
     """Apply the decorators so that help shows them in this order."""
     for decorator in reversed(decorators):
@@ -345,6 +379,10 @@ class Command(click.Command):
         self.examples = examples
         errors_option(self)
         help_option(self)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        keep_files(ctx)
+        return super().invoke(ctx)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_help_text(ctx, formatter)

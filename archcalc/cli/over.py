@@ -1,8 +1,9 @@
 """``--over NAME=A,B,...``: the same question for several values of a param, or for several sizes of the input."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 import click
@@ -33,11 +34,13 @@ class Axis(NamedTuple):
 
 def read_axes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[Axis, ...]:
     """Return the axes that were named. Raises UsageError for one that cannot be read, and for too many combinations."""
+    parted = [(text, *text.partition("=")) for text in texts]
+    rows = prod(sum(len(_values(part)) for part in values.split(",")) for *_, values in parted)
+    if rows > MOST_ROWS:
+        raise UsageError("E269", f"--over makes {rows:,} combinations, more than {MOST_ROWS}", help="fewer values")
     axes: list[Axis] = []
-    rows = 1
-    for text in texts:
-        name, equals, values = text.partition("=")
-        several = tuple(one for part in values.split(",") for one in _values(part.strip()))
+    for text, name, equals, values in parted:
+        several = tuple(str(one) for part in values.split(",") for one in _values(part))
         axis = Axis(name.strip(), several)
         readable = axis.name and equals and all(several)
         if not readable or (axis.name == ONLY_INPUT and not all(map(_SIZES.fullmatch, several))):
@@ -46,19 +49,13 @@ def read_axes(context: click.Context, parameter: click.Parameter, texts: tuple[s
         if any(other.gives(axis.name, axis.of_input) for other in axes):
             raise UsageError("E269", f"--over names {axis.name} twice", help="one --over with all its values")
         axes.append(axis)
-        rows *= len(several)
-        if rows > MOST_ROWS:
-            raise UsageError("E269", f"--over makes {rows:,} combinations, more than {MOST_ROWS}", help="fewer values")
     return tuple(axes)
 
 
-def _values(part: str) -> tuple[str, ...]:
-    """Return one value, or those of a range."""
-    found = _RANGE.fullmatch(part)
-    if found is None:
-        return (part,)
-    first, last = int(found[1]), int(found[2])
-    return tuple(str(number) for number in range(first, min(last, first + MOST_ROWS) + 1)) or ("",)
+def _values(part: str) -> Sequence[str | int]:
+    """Return one value, or those of a range; an empty text for a range without any."""
+    found = _RANGE.fullmatch(part.strip())
+    return (part.strip(),) if found is None else range(int(found[1]), int(found[2]) + 1) or ("",)
 
 
 def combinations(request: Request, axes: tuple[Axis, ...]) -> Iterator[tuple[dict[str, str], Request]]:

@@ -24,7 +24,7 @@ PRINTING_JSON = (
     examples=("archcalc schema -o spec-1.schema.json", "archcalc schema summary", "archcalc schema counts"),
 )
 @click.argument("name", metavar="[COMMAND]", required=False, type=click.Choice(PRINTING_JSON))
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE.")
+@click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE.")
 def command(name: str | None, file: str | None) -> None:
     """Render and deliver."""
     from archcalc.render.delivery import deliver

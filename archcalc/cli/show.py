@@ -26,7 +26,7 @@ from archcalc.cli.options import FORMATS, SUFFIXES, Command, FileName, Request, 
     show_default="yaml, or what FILE ends in",
     help="A spec, or the expanded graph in another form.",
 )
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides the format.")
+@click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE; its suffix decides the format.")
 def command(request: Request, expanded: bool, format: str | None, file: str | None) -> None:
     """Load, render; what is to be said about the text goes to standard error."""
     from archcalc.render import show

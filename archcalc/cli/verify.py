@@ -4,7 +4,7 @@ import os
 
 import click
 
-from archcalc.cli.options import Command, FileName, completed_by
+from archcalc.cli.options import Command, FileName, completed_by, keep_files
 
 FORMATS = ("table", "json", "junit", "github", "md")  # held equal by a test to archcalc.render.verify.FORMATS
 SUFFIXES = {".json": "json", ".md": "md", ".xml": "junit"}
@@ -24,14 +24,22 @@ SUFFIXES = {".json": "json", ".md": "md", ".xml": "junit"}
         "archcalc verify homework.md --hide-answers --strict",
     ),
 )
-@click.argument("page", metavar="PAGE.md|SPEC.yaml", type=FileName(), shell_complete=completed_by("complete_models"))
-@click.option("--model", metavar="MODEL", shell_complete=completed_by("complete_models"), help="Hold the page against this model.")
+@click.argument("page", metavar="PAGE.md|SPEC.yaml", type=FileName("model"), shell_complete=completed_by("complete_models"))
+@click.option(
+    "--model",
+    metavar="MODEL",
+    type=FileName("model"),
+    shell_complete=completed_by("complete_models"),
+    help="Hold the page against this model.",
+)
 @click.option("--variant", metavar="NAME", help="The variant of the model, or the only one of the spec to check.")
 @click.option("--strict", is_flag=True, help="Fail on lines that were not read, too.")
 @click.option("--hide-answers", is_flag=True, help="Say where something is wrong, and not what.")
-@click.option("--annotate", metavar="FILE", type=FileName(), help="Write a copy of the page with the remarks beside its lines.")
+@click.option(
+    "--annotate", metavar="FILE", type=FileName("write"), help="Write a copy of the page with the remarks beside its lines."
+)
 @click.option("--format", type=click.Choice(FORMATS), show_default="table, or what FILE ends in", help="Form of the output.")
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides the format.")
+@click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE; its suffix decides the format.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -50,6 +58,8 @@ def command(
     from archcalc.worksheet.files import check
 
     checked = check(page, model, variant)
+    if checked.model is not None:  # which the page itself may have named: a spec beside it
+        keep_files(context, checked.model)
     verified = verify.Verified(page, checked.judgement, strict, hide_answers)
     if annotate is not None:
         deliver(verify.annotated(checked.text, verified, checked.page), annotate)

@@ -20,7 +20,7 @@ from archcalc.errors import UsageError
 )
 @model_options
 @click.option("--blank", is_flag=True, help="Leave the answers out.")
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE.")
+@click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE.")
 def command(request: Request, blank: bool, file: str | None) -> None:
     """Load, write, deliver."""
     from archcalc.render.delivery import deliver

@@ -272,7 +272,10 @@ def brief(value: Any) -> Any:
 def shown(value: Any) -> str:
     """Return a value as a spec would write it, short enough for a message."""
     words = {True: "true", False: "false", None: "null"}
-    text = words[value] if isinstance(value, bool) or value is None else str(list(value) if isinstance(value, tuple) else value)
+    if isinstance(value, (tuple, list)):
+        text = f"[{', '.join(map(shown, value))}]"
+    else:
+        text = words[value] if isinstance(value, bool) or value is None else str(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 

@@ -23,7 +23,7 @@ SAFETENSORS, ZIP, LEGACY = "safetensors", "torch zip", "torch legacy"
 MOST_PACKED: Final = 2**20  # bytes that an archive may hold in few: code, names
 MOST_HEADER: Final = 100_000_000  # bytes: the bound of the safetensors library itself
 # Under what name training scripts put the state_dict among other things.
-WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net")
+WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net", "model_ema")
 
 # The types of safetensors' header as PyTorch calls them, and their bytes.
 _TYPES: dict[str, tuple[str, int]] = {
@@ -184,11 +184,21 @@ def _unpickled(path: str, format: str, *, values: bool) -> "tuple[dict[str, Tens
         _empty(path, type(found).__name__)
     kept = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor) and _is_plain(value)}
     if not kept:
+        inner = [str(name)[:80] for name, value in found.items() if isinstance(value, dict) and _holds_tensors(value)]
+        if inner:
+            message = f"{path} holds no weights of its own, but there are some under {', '.join(inner[:6])}"
+            raise UsageError("E296", message, help="torch.save(checkpoint[NAME], FILE) saves one of these alone")
         _empty(path, "a mapping without tensors")
     others = [str(name) for name in found if str(name) not in kept]
     if others:
         notes.append(f"left out, since {'it is no tensor' if len(others) == 1 else 'they are no tensors'}: {', '.join(others[:6])}")
     return kept, tuple(notes)
+
+
+def _holds_tensors(mapping: Mapping[Any, object]) -> bool:
+    import torch
+
+    return any(isinstance(value, torch.Tensor) for value in mapping.values())
 
 
 def _is_plain(tensor: "Tensor") -> bool:

@@ -1,8 +1,9 @@
 """Published weights: which tensor of a file is which of the model, what does not fit, and loading what does."""
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import permutations
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archcalc.errors import UsageError
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 MISSING, UNEXPECTED, MISMATCHED = "missing", "unexpected", "mismatched"
 
 # What wrappers put before every key: DataParallel, torch.compile, Lightning and its like.
-PREFIXES: Final = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
+PREFIXES: Final = ("module", "_orig_mod", "model", "net", "backbone", "encoder")
+MOST_PREFIXES: Final = 6  # of them before one key
 # A DenseNet of before torchvision 0.3 has norm.1 for norm1 within its layers.
 _OLD_DENSENET: Final = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 _COUNTER: Final = ".num_batches_tracked"
@@ -27,7 +29,7 @@ class Difference(NamedTuple):
 
     key: str
     verdict: str
-    wanted: tuple[int, ...] | None
+    wanted: Entry | None
     found: Found | None
 
 
@@ -74,32 +76,48 @@ def attempt(module: "nn.Module", path: str) -> Match:
     """
     import torch
 
-    held = module.state_dict()
-    wanted = {key: Entry(tuple(tensor.shape), True, not tensor.is_floating_point()) for key, tensor in held.items()}
+    held = module.state_dict(keep_vars=True)
+    holders: dict[int, str] = {}  # tied parameters are one object
+    wanted = {}
+    for key, tensor in held.items():
+        learned, holder = isinstance(tensor, torch.nn.Parameter), holders.setdefault(id(tensor), key)
+        wanted[key] = Entry(tuple(tensor.shape), learned, holder, whole=not tensor.is_floating_point())
     about, values = tensors(path)
     found = match(wanted, about)
     if found.fits:
-        _check_finite(path, found.names, values)
+        _check_finite(path, [name for name, key in found.names.items() if not wanted[key].whole], values)
         with torch.no_grad():
             for name, key in found.names.items():
-                held[key].copy_(values[name])
+                value = values[name]
+                if wanted[key].whole:  # a count that float16 cannot hold is infinite there: the most that it can is nearer
+                    value = value.double().nan_to_num(posinf=torch.finfo(torch.float16).max)
+                held[key].copy_(value)
     return found
 
 
 def match(wanted: Mapping[str, Entry], about: Contents) -> Match:
-    """Find for each tensor of a file the one of the model that it is, by its key, and compare their sizes and kinds of numbers."""
+    """Find for each tensor of a file the one of the model that it is, by its key, and compare their sizes and kinds of numbers.
+
+    A tied tensor is there under any of its keys: ``safetensors.torch.save_model`` writes one of them. Counts of batches may be real
+    numbers, since who casts a checkpoint to half precision often casts them too.
+    """
     names, notes = _named(about.tensors, wanted)
-    there = {key: name for name, key in names.items()}
+    there = {key: name for name, key in names.items() if key in wanted}
+    holders = {wanted[key].holder for key in there}
     differences = []
-    counters = 0
+    tied, counters = [], 0
     for key, entry in wanted.items():
         found = about.tensors[there[key]] if key in there else None
-        if found is None and key.endswith(_COUNTER):
+        if found is None and entry.holder in holders:
+            tied.append(key)
+        elif found is None and key.endswith(_COUNTER):
             counters += 1
         elif found is None:
-            differences.append(Difference(key, MISSING, entry.sizes, None))
-        elif found.sizes != entry.sizes or _kind(found.dtype) != ("whole" if entry.whole else "real"):
-            differences.append(Difference(key, MISMATCHED, entry.sizes, found))
+            differences.append(Difference(key, MISSING, entry, None))
+        elif found.sizes != entry.sizes or _kind(found.dtype) not in ("real", entry.kind):
+            differences.append(Difference(key, MISMATCHED, entry, found))
+    if tied:
+        notes.append(f"tied to others, under whose keys they stand there: {', '.join(tied[:6])}{', ...' if len(tied) > 6 else ''}")
     wrong = {difference.key for difference in differences}
     differences += [Difference(name, UNEXPECTED, None, about.tensors[name]) for name, key in names.items() if key not in wanted]
     fitting = {name: key for name, key in names.items() if key in wanted and key not in wrong}
@@ -110,11 +128,11 @@ def _named(keys: Iterable[str], wanted: Mapping[str, Entry]) -> tuple[dict[str, 
     """Return the model's key for each of the file's, and notes on what was changed to find them."""
     names = {key: key for key in keys}
     notes = []
-    before = ("", *PREFIXES, *map("".join, permutations(PREFIXES, 2)))
-    used = [prefix for prefix in before if any(key.startswith(prefix) for key in names)]
-    best = max(used, key=lambda prefix: _hits(_without(names, prefix), wanted), default="")
-    if best:
-        names = _without(names, best)
+    hits = Counter(prefix for key in names for prefix in _prefixes(key) if key.removeprefix(prefix) in wanted)
+    best = max(hits, key=hits.__getitem__, default="")
+    without = {key: key.removeprefix(best) for key in names}
+    if best and len(set(without.values())) == len(names):  # no two tensors would have one key
+        names = without
         notes.append(f"the keys begin with {best} there")
     old = {name: found for name, key in names.items() if key not in wanted and (found := _OLD_DENSENET.fullmatch(key))}
     free = wanted.keys() - names.values()
@@ -124,24 +142,20 @@ def _named(keys: Iterable[str], wanted: Mapping[str, Entry]) -> tuple[dict[str, 
     return names | renamed, notes
 
 
-def _without(names: Mapping[str, str], prefix: str) -> dict[str, str]:
-    return {name: key.removeprefix(prefix) for name, key in names.items()}
-
-
-def _hits(names: Mapping[str, str], wanted: Mapping[str, Entry]) -> int:
-    """Return how many of the model's keys are found, -1 where two tensors would have one key."""
-    keys = list(names.values())
-    return len(wanted.keys() & keys) if len(set(keys)) == len(keys) else -1
+def _prefixes(key: str) -> Iterator[str]:
+    """Yield what wrappers may have put before a key, from nothing to the longest."""
+    parts = takewhile(PREFIXES.__contains__, key.split(".", MOST_PREFIXES)[:-1])
+    return accumulate((f"{part}." for part in parts), initial="")
 
 
 def _kind(dtype: str) -> str:
-    """Return what kind of numbers a type holds: those of one kind are converted, others are not."""
+    """Return what kind of numbers a type holds: those of one kind are converted into each other, and real ones into whole."""
     if dtype.startswith(("float", "bfloat")):
         return "real"
     return "whole" if dtype.startswith(("int", "uint")) else dtype
 
 
-def _check_finite(path: str, names: Mapping[str, str], values: "Mapping[str, Tensor]") -> None:
+def _check_finite(path: str, names: Iterable[str], values: "Mapping[str, Tensor]") -> None:
     for name in names:
         tensor = values[name]
         if tensor.is_floating_point() and not tensor.float().isfinite().all():

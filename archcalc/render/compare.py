@@ -1,6 +1,6 @@
 """A comparison of models: its document for machines, its table for people."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import groupby
 from string import ascii_uppercase
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from archcalc.analysis.compare import Comparison, Part, Row
+from archcalc.analysis.compare import Comparison, End, Part, Row
 from archcalc.analysis.fold import GROUP
 from archcalc.analysis.report import Report, Totals
 from archcalc.errors import UsageError
-from archcalc.render.figures import count, inputs, plain, sizes
+from archcalc.render.expanded import distribution
+from archcalc.render.figures import count, inputs, shape, sizes
 from archcalc.render.formats import Result
+from archcalc.render.notation import apart
 from archcalc.render.summary import MACS
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
 
@@ -40,6 +42,14 @@ class ComparedRow(msgspec.Struct, frozen=True):
     parts: tuple[Part | None, ...]
 
 
+class ComparedOutput(msgspec.Struct, frozen=True):
+    """One output, or side head: each model's in the models' order, null where a model has none, and what differs."""
+
+    equal: bool
+    differs: tuple[str, ...]
+    ends: tuple[End | None, ...]
+
+
 class ComparedTotal(msgspec.Struct, frozen=True):
     """One total over the models: ``differences`` and ``ratios`` are to the first, a ratio is null where the first is 0."""
 
@@ -50,7 +60,7 @@ class ComparedTotal(msgspec.Struct, frozen=True):
 
 
 class CompareDocument(msgspec.Struct, frozen=True):
-    """What ``archcalc compare --format json`` prints: all rows, also those that are equal.
+    """What ``archcalc compare --format json`` prints: all rows and outputs, also those that are equal.
 
     The quantity ``counted`` of the totals is the one that ``count`` names. For each model ``unsupported`` says of how many layers
     of which operators that tool knows nothing, and ``slips`` what it miscounts.
@@ -64,6 +74,7 @@ class CompareDocument(msgspec.Struct, frozen=True):
     totals: tuple[ComparedTotal, ...]
     unsupported: tuple[dict[str, int], ...]
     slips: tuple[tuple[str, ...], ...]
+    outputs: tuple[ComparedOutput, ...]
 
 
 def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence["Count"] = (), asked: Sequence[str] = ()) -> Result:
@@ -75,13 +86,15 @@ def comparison(found: Comparison, *, every_row: bool = False, counted: Sequence[
         raise UsageError("E228", f"{len(found.reports)} models do not fit side by side", help=f"compare at most {MOST_MODELS}")
     models = tuple(ComparedModel(report.model, report.title, report.input, report.totals) for report in found.reports)
     rows = tuple(ComparedRow(row.equal, tuple(row.differences), row.parts) for row in found.rows)
+    outputs = tuple(ComparedOutput(row.equal, tuple(row.differences), row.parts) for row in found.outputs)
     sums = {name: tuple(getattr(report.totals, name) for report in found.reports) for name in Totals.__struct_fields__}
     sums["counted"] = tuple(one.total for one in counted) or sums["macs"]
     totals = tuple(_total(name, values) for name, values in sums.items())
     convention = counted[0].convention if counted else "macs"
     unsupported = tuple(one.unsupported for one in counted) or ({},) * len(models)
     slips = tuple(one.slips for one in counted) or ((),) * len(models)
-    document = CompareDocument("archcalc.compare/1", found.reports[0].dtype, convention, models, rows, totals, unsupported, slips)
+    dtype = found.reports[0].dtype
+    document = CompareDocument("archcalc.compare/1", dtype, convention, models, rows, totals, unsupported, slips, outputs)
     return Result(document, "rows", partial(_table, found, _labels(found, asked), totals, counted, every_row))
 
 
@@ -105,14 +118,18 @@ def _table(
 ) -> Table:
     letters = ascii_uppercase[: len(found.reports)]
     rows: list[tuple[Cell, ...]] = []
-    for folded, run in groupby(found.rows, key=lambda row: row.equal and not every_row):
+    begun = [] if every_row else [row for row in found.rows if not row.differences.keys().isdisjoint(_BEGINNINGS)]
+    untold = _BEGINNINGS if begun else ()  # one note tells of them all
+    for folded, run in groupby(found.rows, key=lambda row: not every_row and (row.equal or _differs(row, letters, untold) == "")):
         together = tuple(run)
-        rows += [_equal_rows(together, len(letters))] if folded else [_row(row, letters) for row in together]
+        rows += [_equal_rows(together, len(letters))] if folded else [_row(row, letters, untold) for row in together]
+    rows += [_output_row(row, letters) for row in found.outputs if not row.equal]
     by_name = {total.quantity: total for total in totals}
     params, macs = by_name["params"], by_name["macs"]
     sums = ("total", None, None, *params.values, *_shares(params.values), *macs.values, *_shares(macs.values), None)
     title = ", ".join(f"{letter} {label}" for letter, label in zip(letters, labels, strict=True))
-    return Table(title, _columns(letters), tuple(rows), sums, tuple(_notes(found.reports, labels, totals, counted, letters)))
+    notes = [*_begun(begun, letters), *_notes(found.reports, labels, totals, counted, letters)]
+    return Table(title, _columns(letters), tuple(rows), sums, tuple(notes))
 
 
 def _columns(letters: str) -> tuple[Column, ...]:
@@ -130,27 +147,31 @@ def _columns(letters: str) -> tuple[Column, ...]:
     )
 
 
-def _equal_rows(rows: Sequence[Row], models: int) -> tuple[Cell, ...]:
+def _equal_rows(rows: Sequence[Row[Part]], models: int) -> tuple[Cell, ...]:
     """Return the one line that stands for equal rows."""
     layers = sum(part.layers for row in rows for part in row.parts[:1] if part is not None)
     return (f"({count(layers)} equal {'layer' if layers == 1 else 'layers'})", *(None,) * (3 + 4 * models - 2))
 
 
-def _row(row: Row, letters: str) -> tuple[Cell, ...]:
+def _row(row: Row[Part], letters: str, untold: Collection[str]) -> tuple[Cell, ...]:
     present = [part for part in row.parts if part is not None]
     first = present[0]
     params = tuple(None if part is None else part.params for part in row.parts)
     macs = tuple(None if part is None else part.macs for part in row.parts)
     return (
-        " / ".join(dict.fromkeys(part.name for part in present)),
+        _name(present),
         first.op if first.op != GROUP else f"{count(first.layers)} {'layer' if first.layers == 1 else 'layers'}",
         _output(row) if "output_shape" in row.differences else first.output_shape[1:],
         *params,
         *_shares(params),
         *macs,
         *_shares(macs),
-        _differs(row, letters),
+        _differs(row, letters, untold),
     )
+
+
+def _name(present: Sequence[Part] | Sequence[End]) -> str:
+    return " / ".join(dict.fromkeys(part.name for part in present))
 
 
 def _shares(values: tuple[int | None, ...]) -> tuple[str | None, ...]:
@@ -169,38 +190,93 @@ def ratio(value: float) -> str:
     return f"{value:.3g}" if text == "0.00" else f"{value:.6g}" if text == "1.00" else text
 
 
-def _differs(row: Row, letters: str) -> str:
+def _output_row(row: Row[End], letters: str) -> tuple[Cell, ...]:
+    """Return the line of an output that is not the same."""
+    present = [end for end in row.parts if end is not None]
+    kind = "output" if present[0].name == "output" else "head"
+    return (_name(present), kind, *(None,) * (1 + 4 * len(letters) - 2), _differs(row, letters))
+
+
+def _begun(rows: Sequence[Row[Part]], letters: str) -> list[str]:
+    """Return in one sentence which layers begin from other weights; no total and no shape depends on it."""
+    if not rows:
+        return []
+    first = rows[0]
+    others = _differs(first, letters, [name for name in first.differences if name not in _BEGINNINGS])
+    name = _name([part for part in first.parts if part is not None])
+    begin = "1 layer begins" if len(rows) == 1 else f"{count(len(rows))} layers begin"
+    return [f"{begin} with other values ({name}: {others}); --all tells each"]
+
+
+def _differs(row: Row[Part] | Row[End], letters: str, untold: Collection[str] = ()) -> str:
     """Return in words what is not the same, in the order of the models that have it: `groups 1 -> 2`."""
     having = [letter for letter, part in zip(letters, row.parts, strict=True) if part is not None]
     words = [] if len(having) == len(letters) else [f"only in {' and '.join(having)}"]
-    for name, values in row.differences.items():
-        if name not in ("output_shape", "params", "macs"):  # which have columns of their own
-            present = [_text(value) for value, part in zip(values, row.parts, strict=True) if part is not None]
-            words.append(f"{_WORDS.get(name, name)} {' -> '.join(present)}")
-    if not words and "output_shape" in row.differences:
-        words.append("output")  # a narrow screen may have no column for it
+    told = {
+        name: [value for value, part in zip(values, row.parts, strict=True) if part is not None]
+        for name, values in row.differences.items()
+        if name not in untold
+    }
+    words += [f"{_WORDS.get(name, name)} {' -> '.join(_texts(name, told[name]))}" for name in told if name not in _FOLLOWING]
+    if "inside" in told and "layers" not in told:
+        numbers = dict.fromkeys(map(count, told["inside"]))
+        words.append(f"{' -> '.join(numbers)} {'layer' if set(numbers) == {'1'} else 'layers'} inside")
+    if not words and told:  # no more than what comes from above; a narrow screen may have no column for the output
+        words.append("output" if "output_shape" in told else f"input {' -> '.join(map(shape, told['input_shapes']))}")
     return ", ".join(words)
 
 
-_WORDS = {"op": "operator", "kernel_size": "kernel", "padding": "pad"}
+_FOLLOWING = ("inside", "input_shapes", "output_shape", "params", "macs")  # from something else that differs, here or above
+_BEGINNINGS = ("weight_init", "bias_init")
+_WORDS = {
+    "op": "operator",
+    "kernel_size": "kernel",
+    "padding": "pad",
+    "frozen": "frozen params",
+    "weight_init": "weight init",
+    "bias_init": "bias init",
+}
 
 
-def _output(row: Row) -> str:
+def _texts(name: str, values: Sequence[Any]) -> Sequence[str]:
+    """Return the values of a quantity in words."""
+    if name == "inputs":
+        return _inputs(values)
+    if name == "shares":
+        return [value or "nothing" for value in values]
+    if name == "weight":
+        return [f"{value:.15g}" for value in values]
+    if name == "frozen":
+        return [count(value) for value in values]
+    if name in ("weight_init", "bias_init"):
+        return ["PyTorch's" if value is None else distribution(value) for value in values]
+    return apart(values)
+
+
+def _inputs(values: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return what is read by each; of what all read, two or more in a row are left out, unless only the order differs."""
+    common = set(values[0]).intersection(*values[1:])
+    most = 1 if any(set(names) - common for names in values) else max(map(len, values))
+    found = []
+    for names in values:
+        runs = [(alike, tuple(run)) for alike, run in groupby(names, key=common.__contains__)]
+        found.append(", ".join("..." if alike and len(run) > most else ", ".join(run) for alike, run in runs))
+    return found
+
+
+def _output(row: Row[Part]) -> str:
     """Return the outputs of the models that have the part."""
     return " -> ".join(sizes(part.output_shape[1:]) for part in row.parts if part is not None)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, tuple):
-        if any(isinstance(item, tuple) for item in value):
-            return f"{len(value)} lists"
-        return str(value[0]) if len(set(value)) == 1 else sizes(value)
-    return str(value).lower() if isinstance(value, bool) else plain(str(value))
-
-
-_TOLD = {"params": "params", "macs": "MACs", "buffers": "buffers", "output_bytes": "activation bytes", "saved_bytes": "saved bytes"}
+_TOLD = {
+    "params": "params",
+    "trainable": "trainable params",
+    "macs": "MACs",
+    "buffers": "buffers",
+    "output_bytes": "activation bytes",
+    "saved_bytes": "saved bytes",
+}
 
 
 def _notes(
@@ -221,7 +297,12 @@ def _notes(
 
 def _against(totals: Sequence[ComparedTotal], index: int) -> str:
     """Return how far a model's totals are from those of the first."""
-    told = {word: total for total in totals if (word := _TOLD.get(total.quantity))}
+    params = next(total for total in totals if total.quantity == "params")
+    told = {
+        word: total
+        for total in totals
+        if (word := _TOLD.get(total.quantity)) and (total.quantity != "trainable" or total.values != params.values)
+    }
     differing = [_difference(word, total, index) for word, total in told.items() if total.differences[index]]
     equal = [word for word, total in told.items() if not total.differences[index]]
     return "; ".join([*([", ".join(differing)] if differing else []), *([f"equal {', '.join(equal)}"] if equal else [])])

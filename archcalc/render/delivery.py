@@ -4,12 +4,14 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from archcalc.errors import UsageError
 
 STDOUT = "-"  # a file name that stands for standard output
+
+_Which = tuple[int, int] | str | None
 
 
 def goes_to_stdout(file: str | None) -> bool:
@@ -44,6 +46,32 @@ def probe(file: str | None) -> None:
             beside = _beside(path)
             with open(beside, "xb"):
                 os.unlink(beside)
+
+
+def keep_apart(written: Mapping[str, str], read: Iterable[str]) -> None:
+    """Raise UsageError if a file that is to be written, told by its option, is one that is ``read``, or that another option writes.
+
+    Links and other spellings of a path are the file that they lead to. ``-`` is standard input where it is read.
+    """
+    taken: dict[_Which, str] = {
+        which: f"what the command reads from {file}" for file in read if isinstance(which := _which(file), tuple)
+    }  # one that is not there is missed when it is read
+    for option, file in written.items():
+        which = None if goes_to_stdout(file) else _which(file)
+        if which is not None and which in taken:
+            raise UsageError("E222", f"{option} {file} would replace {taken[which]}", help="nothing was changed; use another name")
+        taken[which] = f"what {option} writes"
+
+
+def _which(file: str) -> _Which:
+    """Return what tells a file from others: its inode, its path while it is not there; None for a device or a pipe."""
+    try:
+        found = os.stat(sys.stdin.fileno() if file == STDOUT else file)
+    except FileNotFoundError:
+        return os.path.realpath(file)
+    except (OSError, ValueError, AttributeError):  # what cannot be looked at cannot be read or written; no standard input at all
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 @contextmanager

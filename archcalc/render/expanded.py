@@ -65,14 +65,14 @@ def _usual(graph: Graph) -> Usual:
 def _init(init: Init, usual: dict[str, Start]) -> str:
     """Return how parameters begin as a spec has it, without what is usual; empty if nothing is left."""
     parts = {part: getattr(init, part) for part in init.__struct_fields__}
-    written = [f"{part}: {_start(start)}" for part, start in parts.items() if start is not None and start != usual.get(part)]
+    written = [f"{part}: {distribution(start)}" for part, start in parts.items() if start is not None and start != usual.get(part)]
     return "{" + ", ".join(written) + "}" if written else ""
 
 
-def _start(start: Start) -> str:
+def distribution(start: Start) -> str:
     """Return a distribution as a spec has it: a number, a word, or a word with its argument or arguments.
 
-    >>> _start(Start("normal", (("std", 0.01),))), _start(Start("constant", (("value", 1),)))
+    >>> distribution(Start("normal", (("std", 0.01),))), distribution(Start("constant", (("value", 1),)))
     ('{normal: 0.01}', '1')
     """
     arguments = {name: flow(value) for name, value in start.arguments}

@@ -1,11 +1,11 @@
 """An operator's arguments in the short hand of papers: ``11x11, 96, /4`` for a convolution's kernel, channels and stride."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from archcalc.ops import Op
-from archcalc.ops.base import defaults, shown
-from archcalc.render.figures import sizes
+from archcalc.ops.base import brief, defaults, kinds, shown
+from archcalc.render.figures import plain, sizes
 
 # What stands for an argument that is not at its default, in this order; any other argument is written name=value.
 _SHORT: dict[str, Callable[[Any], str]] = {
@@ -27,7 +27,23 @@ def arguments(op: Op) -> str:
     unwritten = defaults(type(op))
     given = {name: value for name in op.__struct_fields__ if not _same(value := getattr(op, name), unwritten.get(name, _REQUIRED))}
     short = [write(given[name]) for name, write in _SHORT.items() if name in given]
-    return ", ".join(short + [_named(name, value) for name, value in given.items() if name not in _SHORT])
+    return ", ".join(short + [_named(op, name, value) for name, value in given.items() if name not in _SHORT])
+
+
+def apart(values: Sequence[Any]) -> list[str]:
+    """Return the values that some operators have for one argument, as briefly as tells them apart: 3 and 5, 10 and 10x10.
+
+    >>> apart([(3, 3), (5, 5)]), apart([(10,), (10, 10)])
+    (['3', '5'], ['10', '10x10'])
+    """
+    found = [_text(value) for value in values]
+    return found if len(set(found)) == len(set(values)) else [_text(value, full=True) for value in values]
+
+
+def _text(value: Any, full: bool = False) -> str:
+    if isinstance(value, tuple) and None not in value:
+        return f"{len(value)} lists" if isinstance(value[0], tuple) else _one_for_all(value, full)
+    return plain(shown(brief(value)) if isinstance(value, tuple) or value is None or isinstance(value, bool) else str(value))
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -44,9 +60,10 @@ def _one_for_all(value: Any, full: bool = False) -> str:
     return str(value[0]) if len(set(value)) == 1 and not full else sizes(value)
 
 
-def _named(name: str, value: Any) -> str:
-    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+def _named(op: Op, name: str, value: Any) -> str:
+    if isinstance(value, tuple) and isinstance(value[0], tuple):
         return f"{name} of {len(value)}"  # a connection table has a line for each map: too long for a cell
-    if isinstance(value, tuple):
-        return f"{name}={_one_for_all(value)}"
-    return f"{name}={shown(value)}"
+    if not isinstance(value, tuple) or None in value:
+        return f"{name}={shown(brief(value))}"
+    alone = kinds(type(op))[name].read(value[0])  # normalized_shape 10 is the last axis, and no other
+    return f"{name}={_one_for_all(value, full=alone != value)}"

@@ -100,11 +100,10 @@ def fitting(widths: Mapping[int, int], importances: Sequence[int], limit: int | 
     """
     kept = list(widths)
     gone: list[int] = []
-    while limit is not None and len(kept) > 1 and _total(widths, kept) > limit:
+    while limit is not None and len(kept) > 2 and _total(widths, kept) > limit:  # a name with one figure is the least of tables
         least = min(kept, key=lambda index: (importances[index], -index))
-        others = [index for index in kept if importances[index] < ESSENTIAL]
-        if importances[least] >= ESSENTIAL or len(others) == 1:
-            break  # one figure beside the name is the least that makes a table
+        if importances[least] >= ESSENTIAL:
+            break
         kept.remove(least)
         gone.append(least)
     for importance in sorted({importances[index] for index in gone}, reverse=True):

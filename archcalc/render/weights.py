@@ -14,6 +14,7 @@ _COLUMNS = (
     Column("key", "tensor", "name", ESSENTIAL),
     Column("verdict", "verdict", "text", 90),
     Column("model_sizes", "in the model", "sizes", 80),
+    Column("model_kind", "numbers", "text", 60),
     Column("file_sizes", "in the file", "sizes", 80),
     Column("file_dtype", "type", "text", 60),
 )
@@ -21,11 +22,15 @@ _READ = {"header": "only its header was read", "whole": "read whole"}
 
 
 class TensorRow(msgspec.Struct, frozen=True):
-    """A tensor that is ``missing`` in the file, ``unexpected`` there, or ``mismatched``; sizes are null where it is not."""
+    """A tensor that is ``missing`` in the file, ``unexpected`` there, or ``mismatched``; sizes and types are null where it is not.
+
+    ``model_kind`` is ``real`` or ``whole``, what numbers the model has there: real ones are needed, or either.
+    """
 
     key: str
     verdict: str
     model_sizes: tuple[int, ...] | None
+    model_kind: str | None
     file_sizes: tuple[int, ...] | None
     file_dtype: str | None
 
@@ -74,13 +79,13 @@ def weights_result(model: str, file: str, found: "Match", *, loaded: bool) -> Re
 
 
 def _row(difference: "Difference") -> TensorRow:
-    found = difference.found
-    sizes, dtype = (None, None) if found is None else (found.sizes, found.dtype)
-    return TensorRow(difference.key, difference.verdict, difference.wanted, sizes, dtype)
+    sizes, kind = (None, None) if difference.wanted is None else (difference.wanted.sizes, difference.wanted.kind)
+    file_sizes, file_dtype = difference.found or (None, None)
+    return TensorRow(difference.key, difference.verdict, sizes, kind, file_sizes, file_dtype)
 
 
 def _table(document: WeightsDocument) -> Table:
-    rows = tuple((row.key, row.verdict, row.model_sizes, row.file_sizes, row.file_dtype) for row in document.differences)
+    rows = tuple(msgspec.structs.astuple(row) for row in document.differences)
     return Table(f"{document.model} and {document.file}", _COLUMNS, rows, None, tuple(_notes(document)))
 
 

@@ -1,5 +1,6 @@
 """The answer to ``why MODEL NUMBER``: a sentence, the other candidates, and the difference item by item."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from archcalc.analysis.why.differences import Differences, Item, differences
 from archcalc.analysis.why.reading import EXACT, PRINTED, ROUNDS, TRUNCATES
 from archcalc.render.figures import count, plain, sizes
 from archcalc.render.formats import Result
+from archcalc.render.notation import apart
 from archcalc.render.tables import ESSENTIAL, Column, Row, Table
 
 MOST_ITEMS = 14  # on a screen; the document has all of them
@@ -138,7 +140,7 @@ def _differs(item: Item) -> str:
         return "not in the model asked for"
     if item.second is None and item.first is not None:
         return "only in the model asked for"
-    words = [f"{_WORDS.get(name, name)} {_text(name, old)} -> {_text(name, new)}" for name, (old, new) in item.differs.items()]
+    words = [f"{_WORDS.get(name, name)} {' -> '.join(_texts(name, values))}" for name, values in item.differs.items()]
     if not words and item.first:
         return f"from {count(item.first)}"
     return ", ".join(words)
@@ -147,10 +149,5 @@ def _differs(item: Item) -> str:
 _WORDS = {"op": "operator", "output_shape": "output"}
 
 
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, tuple):
-        value = value[1:] if name == "output_shape" else value
-        if any(isinstance(one, tuple) for one in value):
-            return f"{len(value)} lists"
-        return str(value[0]) if len(set(value)) == 1 and name != "output_shape" else sizes(value)
-    return str(value).lower() if isinstance(value, bool) else plain(str(value))
+def _texts(name: str, values: Sequence[Any]) -> Sequence[str]:
+    return [sizes(value[1:]) for value in values] if name == "output_shape" else apart(values)

@@ -223,8 +223,8 @@ class Expander:
         try:
             return self._add(common, step.op, path, tuple(inputs), scope, names)
         except ShapeError as error:
+            labels = step.labels or [self._format(source, names) for source in common.sources[:8]]
             nodes = [self.builder.nodes[index] for index in inputs[:8]]
-            labels = step.labels or [f"branch {number}" for number in range(1, 9)]
             ends = (f"{label} ends with {node.name} ({node.output})" for label, node in zip(labels, nodes, strict=False))
             error.message += f": {', '.join(ends)}"
             raise

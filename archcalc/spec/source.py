@@ -87,7 +87,7 @@ class Scalar:
             return "nothing"
         if isinstance(value, bool):
             return "true or false"
-        return "text" if isinstance(value, str) else "a number"
+        return "a number" if not isinstance(value, str) else "text" if value else "an empty text"
 
     def place(self, width: int | None = None) -> Place:
         """Return where the scalar starts, underlined in full unless ``width`` says otherwise."""

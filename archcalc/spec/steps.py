@@ -58,7 +58,7 @@ class MergeStep(msgspec.Struct, frozen=True):
     common: Common
     op: Op
     branches: tuple["Body", ...]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # of the branches
     names: frozenset[str]  # written out in the branches
     flat_blocks: frozenset[str]  # called there
 
@@ -191,7 +191,7 @@ class StepReader:
         if common.share is not None:
             way_out = "share the steps in its branches, or a block around them"
             raise SpecError("E037", f"{name} has no parameters of its own to share", help=way_out, place=common.share.tree.place())
-        labels = tuple(branch.text for branch, _ in own) or tuple(source.tree.text for source in common.sources)
+        labels = tuple(branch.text for branch, _ in own)
         return MergeStep(common, op(), branches, labels, *_written([step for branch in branches for step in branch.steps]))
 
     def _block(self, key: Scalar, arguments: Tree | None) -> BlockStep:
