@@ -177,3 +177,11 @@ def test_what_is_not_installed_is_said(module: str, code: str, monkeypatch: pyte
         files.contents(str(tmp_path / "file.pt")) if code == "E310" else files.tensors(str(tmp_path / "file.safetensors"))
     assert raised.value.code == code
     assert files.contents(str(tmp_path / "file.safetensors")).tensors == {"a": files.Found((2,), "float32")}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # quantised tensors are on their way out of PyTorch
+@pytest.mark.parametrize("made", [torch.Tensor.to_sparse, lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8)])
+def test_tensors_that_are_no_plain_numbers_are_said_to_be_so(made: Callable[[torch.Tensor], torch.Tensor], tmp_path: Path) -> None:
+    torch.save({"conv.weight": made(torch.ones(2, 2))}, tmp_path / "file.pt")
+    with pytest.raises(ArchcalcError, match="holds no weights but sparse or quantised tensors"):
+        files.tensors(str(tmp_path / "file.pt"))

@@ -139,7 +139,7 @@ WRAPPED = [
     ),
     (lambda values: {f"model.model.{key}": tensor for key, tensor in values.items()}, "begin with model.model."),
     (lambda values: {"epoch": 3, "model_ema": {f"module.{key}": tensor for key, tensor in values.items()}}, "under model_ema"),
-    (lambda values: values | {"steps": 17}, "no tensor: steps"),
+    (lambda values: values | {"steps": 17}, "no plain tensor: steps"),
 ]
 
 

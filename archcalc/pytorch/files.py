@@ -188,10 +188,10 @@ def _unpickled(path: str, format: str, *, values: bool) -> "tuple[dict[str, Tens
         if inner:
             message = f"{path} holds no weights of its own, but there are some under {', '.join(inner[:6])}"
             raise UsageError("E296", message, help="torch.save(checkpoint[NAME], FILE) saves one of these alone")
-        _empty(path, "a mapping without tensors")
+        _empty(path, "sparse or quantised tensors" if _holds_tensors(found) else "a mapping without tensors")
     others = [str(name) for name in found if str(name) not in kept]
     if others:
-        notes.append(f"left out, since {'it is no tensor' if len(others) == 1 else 'they are no tensors'}: {', '.join(others[:6])}")
+        notes.append(f"left out, since {'it is no plain tensor' if len(others) == 1 else 'they are no plain tensors'}: {', '.join(others[:6])}")
     return kept, tuple(notes)
 
 
