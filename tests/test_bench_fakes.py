@@ -1,4 +1,4 @@
-"""What needs a GPU, without one: event clocks, NVML, captured graphs and short memory, each with a stand-in for the device."""
+"""What needs a GPU, without one: event clocks, NVML and captured graphs, each with a stand-in for the device."""
 
 import ctypes
 from collections.abc import Callable
@@ -12,10 +12,8 @@ from torch.autograd import DeviceType
 
 from archcalc import load
 from archcalc.analysis.timing.plan import Case, Configuration
-from archcalc.analysis.timing.sampling import Limits
 from archcalc.errors import MissingError
-from archcalc.pytorch.bench import Options, measure
-from archcalc.pytorch.bench.devices import CYCLES_PER_REPLAY, LEAD_IN, CudaClock, need, out_of_memory
+from archcalc.pytorch.bench.devices import CYCLES_PER_REPLAY, LEAD_IN, CudaClock, need
 from archcalc.pytorch.bench.execution import BEFORE_CAPTURE, captured
 from archcalc.pytorch.bench.layers import BACKWARD, SEGMENT, STEP, seen_of, steps_of
 from archcalc.pytorch.bench.marks import EMPTY_PAIRS, marked
@@ -293,75 +291,6 @@ def test_only_fp16_autocast_on_a_gpu_scales_its_loss() -> None:
     assert [(p, d) for p in ("fp16", "amp-fp16", "amp-bf16") for d in ("cuda", "cpu") if needs_scaler(p, d)] == [
         ("amp-fp16", "cuda")
     ]
-
-
-def after(first: Exception, then: Exception) -> Exception:
-    """The second error, raised while the first one was on its way."""
-    try:
-        try:
-            raise first
-        finally:
-            raise then
-    except type(then) as error:
-        return error
-
-
-@pytest.mark.parametrize(
-    ("error", "short"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
-        (MemoryError(), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ..."), True),
-        (RuntimeError("CUDA error: out of memory\nCompile with ..."), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (after(torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: operation failed during capture")), True),
-        (after(ValueError("x"), RuntimeError("Expected all tensors to be on the same device")), False),
-        (RuntimeError("Expected all tensors to be on the same device"), False),
-    ],
-)
-def test_what_is_short_memory(error: BaseException, short: bool) -> None:
-    assert out_of_memory(error) is short
-
-
-def test_a_batch_that_does_not_fit_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first case runs out in its second burst; the other one is timed all the same."""
-    steps = [0]
-    step = Workload.step
-
-    def short(self: Workload) -> None:
-        steps[0] += self.configuration.layout == "nchw"
-        if steps[0] == 2 and self.configuration.layout == "nchw":
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        step(self)
-
-    monkeypatch.setattr(Workload, "step", short)
-    kept = []
-    options = Options(limits=Limits(min_seconds=0.01, max_seconds=0.05, warm_seconds=0.01), interleave=True)
-    measure([case(), case(layout="nhwc")], options, kept.append)
-    failed, timed = sorted(kept, key=lambda run: run.failure is None)
-    assert (failed.failure, failed.stopped, failed.samples_seconds) == ("out of memory at batch 1", "failed", ())
-    assert failed.predicted_peak_bytes > 0
-    assert timed.failure is None
-    assert timed.statistics.count > 0
-
-
-def test_layers_that_do_not_fit_leave_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(*arguments: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    monkeypatch.setattr("archcalc.pytorch.bench.jobs.breakdown", short)
-    kept = []
-    options = Options(limits=Limits(min_seconds=0.01, max_seconds=0.05, warm_seconds=0.01), per_layer=True)
-    measure([case()], options, kept.append)
-    assert kept[0].breakdown is None
-    assert kept[0].undivided == "out of memory"
-    assert kept[0].statistics.count > 0
-
-
-def test_another_error_is_no_short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Workload, "step", lambda self: (_ for _ in ()).throw(RuntimeError("a bug")))
-    with pytest.raises(RuntimeError, match="a bug"):
-        measure([case()], Options(), lambda run: None)
 
 
 @pytest.mark.parametrize(("built", "words"), [("12.8", "there is no CUDA device here"), (None, "was built without CUDA")])

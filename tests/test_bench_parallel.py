@@ -126,7 +126,16 @@ def test_a_batch_that_one_process_cannot_hold_is_a_run_that_failed(group: Proces
     together.measure(LIMITS, None, kept.append, lambda case, sampler: None)
     timed, failed = kept
     assert timed.ranks.processes == 1
-    assert (failed.failure, failed.statistics) == ("out of memory at batch 1 in process 0", None)
+    assert (failed.failure, failed.refused, failed.statistics) == ("out of memory at batch 1 in process 0", False, None)
+
+
+def test_what_pytorch_refuses_in_one_process_it_refuses_in_all(group: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workload, "step", lambda self: (_ for _ in ()).throw(NotImplementedError("no such kernel\nhere")))
+    kept: list[Run] = []
+    Together(case(mode="train"), Cpu(), group).measure(LIMITS, None, kept.append, lambda case, sampler: None)
+    (failed,) = kept
+    assert failed.failure == "refused by PyTorch: NotImplementedError: no such kernel in process 0"
+    assert (failed.refused, failed.statistics) == (True, None)
 
 
 def test_what_sharing_takes_may_be_too_much(group: Process, monkeypatch: pytest.MonkeyPatch) -> None:

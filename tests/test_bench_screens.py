@@ -55,7 +55,7 @@ def document(*runs: Run) -> BenchDocument:
 
 
 def several() -> BenchDocument:
-    """Eager beside graph, one that is noisy on a GPU that grew hot, and one that did not fit."""
+    """Eager beside graph, one that is noisy on a GPU that grew hot, one that did not fit, and one that PyTorch refuses."""
     hot = Clocks(
         readings=9, least_mhz=1095, median_mhz=1200, most_mhz=1410, most_celsius=88, most_watts=399.6, throttling=("power cap",)
     )
@@ -64,7 +64,9 @@ def several() -> BenchDocument:
         made(1.0, batch=8192), statistics=None, samples_seconds=(), images_per_second=None, flops_per_second=None,
         stopped="failed", failure="out of memory at batch 8192",
     )  # fmt: skip
-    return document(made(0.0019), made(0.00152, exec="graph"), noisy, failed)
+    words = "refused by PyTorch: NotImplementedError: no such kernel for 'BFloat16'"
+    refused = msgspec.structs.replace(failed, configuration=made(1.0, dtype="bf16").configuration, failure=words, refused=True)
+    return document(made(0.0019), made(0.00152, exec="graph"), noisy, failed, refused)
 
 
 def apart() -> BenchDocument:

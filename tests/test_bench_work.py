@@ -12,11 +12,12 @@ from archcalc.analysis.timing.plan import Case, Configuration
 from archcalc.analysis.timing.result import Run
 from archcalc.analysis.timing.sampling import Limits
 from archcalc.analysis.timing.work import layer_macs, step_macs
-from archcalc.errors import UsageError
 from archcalc.pytorch.bench import Options, measure
 from archcalc.pytorch.bench.layers import ACCUMULATE, BACKWARD, GRADIENTS, LOSS, OUTSIDE, UPDATE, Seen, times
 from archcalc.pytorch.bench.segments import Marker, segments
 from archcalc.pytorch.bench.workload import Workload
+from archcalc.pytorch.build import build
+from archcalc.spec import parse
 
 SHORT = Limits(min_seconds=0.05, max_seconds=0.3, warm_seconds=0.02, relative_interval=0.05)
 
@@ -134,13 +135,30 @@ def test_a_compiled_run_is_told_by_its_kernels(tmp_path: Path) -> None:
     assert all(row.layers == () and row.macs in (None, 0) for row in rows)
 
 
-def test_what_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(network: torch.nn.Module):
-        def call(*inputs: torch.Tensor):
-            raise torch._dynamo.exc.InternalTorchDynamoError("no compiler\nand much more")
+def of(text: str, layout: str) -> Workload:
+    graph = parse(text, "net.yaml").graph(batch=2)
+    return Workload(Case(case(layout=layout, batch=2).configuration, graph), torch.device("cpu"))
 
-        return call
 
-    monkeypatch.setattr(torch, "compile", refuse)
-    with pytest.raises(UsageError, match=r"E277: torch\.compile cannot compile lenet5: no compiler$"):
-        measure([case(exec="compile")], Options(limits=SHORT), lambda one: None)
+MAPS = "input: [3, 8, 8]\nlayers: [{Conv2d: {out_channels: 4, kernel_size: 3}}, BatchNorm2d, Flatten, {Linear: {out_features: 2}}]"
+VOLUMES = "input: [3, 8, 8, 8]\nlayers: [{Conv3d: {out_channels: 4, kernel_size: 3}}]"
+
+
+def test_channels_last_is_pytorchs() -> None:
+    """Weights and inputs lie as ``Module.to`` and ``Tensor.to`` lay them."""
+    workload = of(MAPS, "nhwc")
+    theirs = build(workload.graph).to(memory_format=torch.channels_last)
+    strides = [tensor.stride() for tensor in workload.network.state_dict().values()]
+    assert strides == [tensor.stride() for tensor in theirs.state_dict().values()]
+    assert strides != [tensor.stride() for tensor in build(workload.graph).state_dict().values()]
+    (images,) = workload.inputs
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_volumes_have_no_channels_last() -> None:
+    """``Module.to`` refuses them: what has five dimensions stays as it is."""
+    with pytest.raises(RuntimeError, match="rank 4"):
+        build(of(VOLUMES, "nchw").graph).to(memory_format=torch.channels_last)
+    workload = of(VOLUMES, "nhwc")
+    assert all(tensor.is_contiguous() for tensor in (*workload.network.state_dict().values(), *workload.inputs))
+    workload.step()

@@ -1,6 +1,7 @@
 """The build command: what it writes, what it says of it, and what it refuses."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import archcalc
+from archcalc.pytorch import export
 from archcalc.pytorch.source import source
 from archcalc.render import delivery
 
@@ -143,6 +145,59 @@ def test_what_is_not_installed(missing: str, suffix: str, code: str, way_out: st
     assert missing in result.err.lower().replace("pytorch", "torch")
     assert way_out in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", export.COPIES)
+def test_nothing_is_built_that_memory_cannot_hold(form: str, run, tmp_path, monkeypatch) -> None:
+    """With a byte less than what it takes it is refused before anything is allocated; with that byte it is written."""
+    file = tmp_path / f"net{form}"
+    weights = 4 * sum(tensor.numel() for tensor in archcalc.build(archcalc.load("lenet5")).state_dict().values())
+    wanted = export.COPIES[form] * weights
+    monkeypatch.setattr(export, "free_bytes", lambda: wanted - 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "build", lambda graph: pytest.fail("it was built"))
+        result = run("build", "lenet5", "-o", str(file))
+    assert (result.code, list(tmp_path.iterdir())) == (3, [])
+    said = f"E323]: the weights take {weights:,} bytes, and making a {form} file of them {wanted:,}; {wanted - 1:,} are free"
+    assert said in result.err
+    monkeypatch.setattr(export, "free_bytes", lambda: wanted)
+    assert run("build", "lenet5", "-o", str(file)).code == 0
+
+
+def test_what_onnx_cannot_hold_is_not_built(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(export, "MOST_ONNX", 60_000)
+    monkeypatch.setattr(export, "build", lambda graph: pytest.fail("it was built"))
+    result = run("build", "lenet5", "-o", str(tmp_path / "net.onnx"))
+    assert (result.code, "E222]: an ONNX file holds at most 60,000 bytes" in result.err) == (2, True)
+    result = run("build", "lenet5", "-o", str(tmp_path / "net.onnx"), "--dtype", "bfloat16")
+    assert (result.code, "E322]: ONNX has no convolution of bfloat16" in result.err) == (3, True)
+
+
+PEAKS = """
+import contextlib, resource, sys
+from archcalc.cli import main
+dtype, *files = sys.argv[1:]
+peaks = []
+for spec, file in zip(files[::2], files[1::2]):
+    with contextlib.suppress(SystemExit):
+        main(["build", spec, "-o", file, "--dtype", dtype])
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(peaks[1] - peaks[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel counts in other units")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("form", export.COPIES)
+def test_the_copies_of_the_weights_are_counted(form: str, dtype: str, tmp_path) -> None:
+    """The kernel's own account of a process that writes a file of some hundred megabytes."""
+    spec = tmp_path / "net.yaml"
+    spec.write_text("input: [1]\nlayers: [{Linear: {out_features: 50000000}}]\n")
+    files = "lenet5", str(tmp_path / f"small{form}"), str(spec), str(tmp_path / f"large{form}")
+    ended = subprocess.run([sys.executable, "-c", PEAKS, dtype, *files], capture_output=True, encoding="utf-8", check=True)
+    weights = 100_000_000 * (4 if dtype == "float32" else 2)
+    assert round(int(ended.stdout) / weights) == export.COPIES[form]
 
 
 def test_source_needs_no_torch(run, monkeypatch) -> None:

@@ -286,6 +286,26 @@ def test_a_network_beyond_memory_is_checked_all_the_same(run) -> None:
     assert "so large a network ran there on tensors that hold no numbers" in ended.out
 
 
+# What takes the room is kept for no gradient: 384 GiB are live at once in the first, 40 GB in the others.
+LARGE = {
+    "what is put together": "input: [1, 8, 8]\nlayers: [{Concat: {repeat: 30, a: [], b: []}}]\n",
+    "what is enlarged": "input: [1, 1, 1]\nlayers: [{Upsample: {scale_factor: 100000}}, {AvgPool2d: {kernel_size: 100000}}]\n",
+    "an input": "input: [1, 100000, 100000]\nlayers: [{AvgPool2d: {kernel_size: 1000}}]\n",
+}
+
+
+@pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
+def test_nothing_large_is_allocated(text: str) -> None:
+    checked = check(parse(text, "net.yaml").graph())
+    assert checked.agrees
+    assert [one.device for one in checked.passes] == ["meta", "fake cpu", "fake cpu"]
+
+
+def test_no_more_is_allocated_than_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_of_check, "free_bytes", lambda: 1000)
+    assert check(net()).passes[-1].device == "fake cpu"
+
+
 def test_a_slip_is_found_without_numbers_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module_of_check, "MOST_MACS", 0)
     monkeypatch.setattr(OPS["ReLU"], "kept", lambda *_: ())

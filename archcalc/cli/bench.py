@@ -56,7 +56,7 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # generic since click
     help="""How long a step takes: the median with its interval, measured in PyTorch beside what was predicted.
 
     Options that take several values time every combination. The exit code is 1 under --strict if a time is not fit to be quoted, 3
-    if a batch did not fit into the device.""",
+    if a combination could not be timed: a batch that does not fit, or what PyTorch refuses.""",
     examples=(
         "archcalc bench resnet50",
         "archcalc bench lenet5 --device cpu",
@@ -96,7 +96,9 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # generic since click
 @click.option("--interleave", is_flag=True, help="Let the combinations take turns, so that a disturbance meets them all.")
 @click.option("--threads", metavar="N", type=Whole(4096), show_default="PyTorch's choice", help="Threads that work on a CPU.")
 @click.option("--profile", metavar="FILE", type=FileName(), help="What archcalc calibrate wrote about this device.")
-@click.option("--json", "json_file", metavar="FILE", type=FileName(), help="Keep every sample in FILE, written as each run ends.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=FileName("write"), help="Keep every sample in FILE, written as each run ends."
+)
 @click.option("--compare", "older", metavar="FILE", type=FileName(), help="Say what is faster or slower than in that file.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a time is noisy, drifting or throttled, or with --compare slower.")
 @click.option("--report", metavar="FILE", type=FileName(), help="Print this file of --json again, and time nothing.")

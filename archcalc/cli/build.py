@@ -33,7 +33,7 @@ SUFFIXES = (SOURCE, PROGRAM, ONNX, WEIGHTS)
     ),
 )
 @model_options
-@click.option("-o", "file", metavar="FILE", type=FileName(), help="Write to FILE; its suffix decides what.")
+@click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE; its suffix decides what.")
 @click.option("--weights", metavar="FILE", type=FileName(), help="Take the weights of this file: safetensors, or PyTorch's own.")
 @click.option("--seed", metavar="N", type=Whole(least=0), show_default="0", help="Of the first weights, which are drawn.")
 @click.option("--mode", type=click.Choice(("eval", "train")), show_default="eval", help="What a .pt2 file is for.")
@@ -51,12 +51,11 @@ def command(request: Request, file: str | None, weights: str | None, seed: int |
 
         deliver(source(graph), file)
         return
-    from archcalc.pytorch.export import EXPORTS, about, made, need_onnx
+    from archcalc.pytorch.export import EXPORTS, about, made, need
 
     probe(file)
     with waiting("building", sys.stderr):
-        if form == ONNX:
-            need_onnx()
+        need(graph, request.dtype, form)
         found = made(graph, dtype=request.dtype, mode=mode or "eval", seed=seed or 0, weights=weights)
         deliver_bytes(EXPORTS[form](graph, found), file)
     click.echo(note(file, about(graph, found), found.match), err=True)

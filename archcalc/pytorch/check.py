@@ -21,8 +21,9 @@ from archcalc.ops import OPS
 from archcalc.pytorch import observe
 from archcalc.pytorch.build import build
 from archcalc.pytorch.observe import Refused, Track, Walk
+from archcalc.pytorch.room import free_bytes
 
-# With more than this, tensors without numbers in them are run instead: the same operators keep the same storages.
+# With more than this, or than is free, tensors without numbers in them are run instead: the same operators keep the same storages.
 MOST_BYTES = 4 * 2**30
 MOST_MACS = 10**11  # about a second for each ten thousand million on one core
 
@@ -125,14 +126,19 @@ def _on_meta(graph: Graph, dtype: str, track: Track) -> Pass:
 def _in_training(graph: Graph, graphs: list[Graph], dtype: str, track: Track) -> list[Pass]:
     """Return a pass for each batch, with real tensors, or if they would take too much with tensors that hold nothing."""
     reports = [analyse(one, dtype=dtype, rules="cpu") for one in graphs]
-    most = max(reports, key=lambda report: report.totals.saved_bytes).totals
-    fake = most.params * DTYPE_BYTES[dtype] + most.saved_bytes > MOST_BYTES or most.macs > MOST_MACS
+    fake = _needed_bytes(reports[-1]) > min(MOST_BYTES, free_bytes()) or reports[-1].totals.macs > MOST_MACS
     with ExitStack() as stack:
         stack.enter_context(FakeTensorMode() if fake else torch.device("cpu"))
         module = build(graph)
         walks = [observe.saved_bytes(module, one, _inputs(one), track) for one in graphs]
     device = "fake cpu" if fake else "cpu"
     return [_training_pass(device, *one) for one in zip(graphs, reports, walks, strict=True)]
+
+
+def _needed_bytes(report: Report) -> int:
+    """Return the bytes of everything that one pass allocates: more than are there at once, for not every output is kept."""
+    totals, inputs = report.totals, sum(prod(shape) for shape in report.input.values())
+    return (totals.params + totals.buffers + inputs) * DTYPE_BYTES[report.dtype] + totals.output_bytes + totals.saved_bytes
 
 
 def _training_pass(device: str, graph: Graph, report: Report, walk: Walk) -> Pass:

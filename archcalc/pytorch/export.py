@@ -12,12 +12,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archcalc import __version__
+from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.errors import MissingError, UsageError
 from archcalc.graph import Graph
 from archcalc.pytorch.build import build
 from archcalc.pytorch.liveness import plan
 from archcalc.pytorch.names import check_exported
+from archcalc.pytorch.room import free_bytes
 from archcalc.pytorch.source import steps
+from archcalc.pytorch.state import state
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,13 +28,16 @@ if TYPE_CHECKING:
 
     from archcalc.pytorch.weights import Match
 
-FLOATS: Final = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}  # bytes of what a module's parameters can be
+FLOATS: Final = ("float64", "float32", "float16", "bfloat16")  # what a module's parameters can be
 EVAL, TRAIN = "eval", "train"
 BATCH: Final = "N"  # the name of the free dimension
 SOME_IMAGES: Final = 2  # in the example that is traced: 1 would be taken for a size that stays
 OPSET: Final = 18  # what torch's exporter is written in; every onnxruntime since 1.14 reads it
 MOST_ONNX: Final = 2**31 - 1  # bytes of one protobuf message, which an ONNX file is
 METADATA: Final = "archcalc.json"  # within a .pt2 file
+PT2, ONNX, SAFETENSORS = ".pt2", ".onnx", ".safetensors"
+# How often the weights are there at once while a file is made: in the module, in the file, and on the way. A test measures it.
+COPIES: Final = {PT2: 3, ONNX: 4, SAFETENSORS: 4}
 
 
 class Made(NamedTuple):
@@ -68,6 +74,22 @@ def made(graph: Graph, *, dtype: str = "float32", mode: str = EVAL, seed: int = 
         match = load(module.to(wanted), weights)  # converted once, so that float64 stays float64
     _check_range(module, dtype)
     return Made(module.train(mode == TRAIN), dtype, mode, seed, weights, match)
+
+
+def need(graph: Graph, dtype: str, form: str) -> None:
+    """Raise what keeps a file of this form from being made: what ``as_onnx`` raises, and MissingError where memory is short."""
+    if form == ONNX:
+        need_onnx()
+        _check_onnx(graph, dtype)
+    weights, free = _weight_bytes(graph, dtype), free_bytes()
+    wanted = COPIES[form] * weights
+    if wanted > free:
+        message = f"the weights take {weights:,} bytes, and making a {form} file of them {wanted:,}; {free:,} are free"
+        raise MissingError("E323", message, help="without -o the source is shown, which holds no weights")
+
+
+def _weight_bytes(graph: Graph, dtype: str) -> int:
+    return DTYPE_BYTES[dtype] * sum(prod(entry.sizes) for entry in state(graph).values())
 
 
 def _check_range(module: "nn.Module", dtype: str) -> None:
@@ -113,7 +135,7 @@ def as_onnx(graph: Graph, made: Made) -> bytes:
     need_onnx()
     import torch
 
-    _check_onnx(made)
+    _check_onnx(graph, made.dtype)
     with quiet():
         program = _program(graph, made)
         _without_divisors(program)
@@ -145,11 +167,11 @@ def as_safetensors(graph: Graph, made: Made) -> bytes:
     return packed(made.module.state_dict())
 
 
-def _check_onnx(made: Made) -> None:
+def _check_onnx(graph: Graph, dtype: str) -> None:
     """Raise what ``as_onnx`` says of the type and of the size."""
-    if made.dtype == "bfloat16":  # opset 22 has it, and few read that
+    if dtype == "bfloat16":  # opset 22 has it, and few read that
         raise MissingError("E322", f"ONNX has no convolution of bfloat16 in opset {OPSET}", help="--dtype float16, or a .pt2 file")
-    size = FLOATS[made.dtype] * sum(value.numel() for value in made.module.state_dict().values())
+    size = _weight_bytes(graph, dtype)
     if size > MOST_ONNX:
         message = f"an ONNX file holds at most {MOST_ONNX:,} bytes, and the weights take {size:,}"
         raise UsageError("E222", message, help="--dtype float16, or a .pt2 file")
@@ -234,4 +256,4 @@ def need_onnx() -> None:
             raise MissingError("E321", message, help="pip install 'archcalc[onnx]'") from None
 
 
-EXPORTS: Mapping[str, Callable[[Graph, Made], bytes]] = {".pt2": as_pt2, ".onnx": as_onnx, ".safetensors": as_safetensors}
+EXPORTS: Mapping[str, Callable[[Graph, Made], bytes]] = {PT2: as_pt2, ONNX: as_onnx, SAFETENSORS: as_safetensors}

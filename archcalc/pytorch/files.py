@@ -191,7 +191,8 @@ def _unpickled(path: str, format: str, *, values: bool) -> "tuple[dict[str, Tens
         _empty(path, "sparse or quantised tensors" if _holds_tensors(found) else "a mapping without tensors")
     others = [str(name) for name in found if str(name) not in kept]
     if others:
-        notes.append(f"left out, since {'it is no plain tensor' if len(others) == 1 else 'they are no plain tensors'}: {', '.join(others[:6])}")
+        what = "it is no plain tensor" if len(others) == 1 else "they are no plain tensors"
+        notes.append(f"left out, since {what}: {', '.join(others[:6])}")
     return kept, tuple(notes)
 
 

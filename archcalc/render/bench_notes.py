@@ -40,7 +40,9 @@ def _on_runs(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         who = plain(run.configuration.label) if len(runs) > 1 else ""
         said = [_WARNINGS[warning] + _reasons(run, warning) for warning in run.warnings]
-        if run.failure:
+        if run.failure and run.refused:
+            said.append(plain(run.failure))
+        elif run.failure:
             needed = f"; {told_bytes(run.predicted_peak_bytes)} were predicted for its tensors" if run.predicted_peak_bytes else ""
             said.append(f"{run.failure}{needed}; a smaller --batch, and archcalc fit finds the largest")
         elif run.stopped == "interrupted":

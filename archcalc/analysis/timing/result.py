@@ -123,11 +123,12 @@ class Ranks(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One configuration and what came of it; the samples are seconds of one batch, in the order they were taken.
 
-    ``failure`` says why there are none. ``macs`` are those of one step, backward included where it is timed. ``images`` is how
-    many images one sample processes, over all processes. ``bound_seconds`` is what arithmetic and bytes allow,
-    ``estimate_seconds`` what is expected of eager execution (see roofline). ``launch_bound`` is the share of the eager time
-    that a captured graph saves. ``peak_allocated_bytes`` is None where several networks had turns: the allocator counts them
-    all. ``undivided`` says why a run that was to be taken apart was not. ``change`` is how it stands to an older run.
+    ``failure`` says why there are none: memory that is short, or PyTorch's own words where it has ``refused``. ``macs`` are those
+    of one step, backward included where it is timed. ``images`` is how many images one sample processes, over all processes.
+    ``bound_seconds`` is what arithmetic and bytes allow, ``estimate_seconds`` what is expected of eager execution (see roofline).
+    ``launch_bound`` is the share of the eager time that a captured graph saves. ``peak_allocated_bytes`` is None where several
+    networks had turns: the allocator counts them all. ``undivided`` says why a run that was to be taken apart was not. ``change``
+    is how it stands to an older run.
     """
 
     configuration: Configuration
@@ -156,6 +157,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undivided: str | None = None
     ranks: Ranks | None = None
     failure: str | None = None
+    refused: bool = False
     warnings: tuple[Warning, ...] = ()
     change: Change | None = None
 

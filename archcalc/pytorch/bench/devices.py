@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from archcalc.errors import MissingError
+from archcalc.pytorch.room import free_bytes
 
 Step = Callable[[], object]
 Watch = Callable[[], None]
@@ -17,10 +18,6 @@ LEAD_IN = 2  # steps of a burst that no event brackets: the first ones find the 
 # then stand back to back with the work, and time the GPU alone. So many of its cycles for each cover what a launch costs the CPU.
 CYCLES_PER_REPLAY = 50_000
 MOST_WAIT_CYCLES = 100_000_000
-# What stands in plain RuntimeErrors: of DefaultCPUAllocator, of CUDA itself (a captured graph is instantiated), of its libraries.
-OUT_OF_MEMORY = (
-    "can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
-)  # fmt: skip
 
 
 class Device(Protocol):
@@ -33,6 +30,9 @@ class Device(Protocol):
 
         ``watch`` is called while they run.
         """
+
+    def expect(self, wanted: int) -> None:
+        """Raise MemoryError if so many bytes are not there, and taking them would end the process instead."""
 
     def forget_peak(self) -> None:
         """Begin to watch the allocated bytes anew."""
@@ -103,6 +103,11 @@ class Cpu:
         """Return a clock of wall time; nothing is queued here, and there is no moment to watch."""
         return CpuClock(step)
 
+    def expect(self, wanted: int) -> None:
+        """Raise MemoryError for more bytes than are free."""
+        if wanted > free_bytes():
+            raise MemoryError
+
     def forget_peak(self) -> None:
         """Do nothing: PyTorch does not count what it allocates on the CPU."""
 
@@ -123,6 +128,9 @@ class Cuda:
         """Return a clock of events."""
         return CudaClock(step, queued, watch, self.cuda)
 
+    def expect(self, wanted: int) -> None:
+        """Do nothing: PyTorch says itself when a GPU has no more."""
+
     def forget_peak(self) -> None:
         """Begin to watch the allocated bytes anew, with nothing cached from before."""
         self.cuda.empty_cache()
@@ -142,19 +150,6 @@ def need(device: str) -> None:
             message = f"PyTorch {torch.__version__} was built without CUDA"
             way_out = "https://pytorch.org/get-started/locally has the pip command for a build with it"
         raise MissingError("E350", message, help=f"{way_out}; --device cpu times it on the processor")
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is what PyTorch raises when memory is short, on the GPU or on the CPU.
-
-    In the middle of a capture that breaks the capture too, and the error of its end stands before the true one.
-    """
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, (torch.OutOfMemoryError, MemoryError)) or any(words in str(found) for words in OUT_OF_MEMORY):
-            return True
-        found = found.__context__
-    return False
 
 
 def _differences(marks: Sequence[float]) -> list[float]:

@@ -14,11 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from archcalc.analysis.roofline import Roofline
 from archcalc.analysis.timing.plan import Case, processes
+from archcalc.analysis.timing.predicted import peak_bytes
 from archcalc.analysis.timing.result import Ranks, Run, measured
 from archcalc.analysis.timing.sampling import Clock, Limits, Sampler, Sampling, sample
 from archcalc.errors import MissingError, UsageError
 from archcalc.pytorch.bench.describe import described
-from archcalc.pytorch.bench.devices import Device, need, out_of_memory
+from archcalc.pytorch.bench.devices import Device, need
+from archcalc.pytorch.bench.failures import FAILURES, Failure, failure, out_of_memory, shortage
 from archcalc.pytorch.bench.precision import switched
 from archcalc.pytorch.bench.workload import Workload
 
@@ -90,22 +92,26 @@ class Together:
         """Time the case in all processes; the first one keeps the run, with the medians of all.
 
         Before that the first process times the same batch by itself while the others wait: what it would take if they cost nothing.
-        A batch that does not fit into the memory of one of them is a run that failed in all. Raises MissingError where that shows
-        only when they share gradients: the others then wait for this one, until torchrun ends them.
+        What PyTorch refuses, or a batch that does not fit into the memory of one of them, is a run that failed in all. Raises
+        MissingError where the latter shows only when they share gradients: the others then wait for this one, until torchrun ends
+        them.
         """
         blank = described(self.case, roof, self.here.processes)
         with switched(self.case.configuration.dtype) as precision:
             workload = self._prepared()
-            short = self._ranks_where(workload is None)
-            if workload is None or short:
+            failed = self._ranks_where(isinstance(workload, Failure))
+            if isinstance(workload, Failure) or failed:
                 if self.here.first:
-                    keep(replace(blank, failure=f"{self._out_of_memory()} in process {' and '.join(map(str, short))}"))
+                    # Where only others failed it is memory: what PyTorch refuses, it refuses in all.
+                    reason, refused = workload if isinstance(workload, Failure) else shortage(self.case.configuration.batch)
+                    keep(replace(blank, failure=f"{reason} in process {' and '.join(map(str, failed))}", refused=refused))
                 return
             try:
                 sampling, medians, alone = self._timed(workload, limits, tell)
             except (RuntimeError, MemoryError) as error:
                 if out_of_memory(error):
-                    message = f"{self._out_of_memory()}, with what sharing gradients takes, in process {self.here.rank}"
+                    short = shortage(self.case.configuration.batch).reason
+                    message = f"{short}, with what sharing gradients takes, in process {self.here.rank}"
                     raise MissingError("E352", message, help="a smaller --batch") from None
                 if isinstance(error, distributed.DistError) or LOST in str(error):
                     message = f"process {self.here.rank} has lost the others in the middle of a step"
@@ -115,15 +121,14 @@ class Together:
             run = measured(replace(blank, precision=precision), sampling, limits)
             keep(replace(run, ranks=ranks(alone, medians, BACKENDS[self.device.name])))
 
-    def _prepared(self) -> Workload | None:
-        """Return what is run, after it has run once by itself; None if memory is short."""
+    def _prepared(self) -> Workload | Failure:
+        """Return what is run, after it has run once by itself, or why it cannot."""
         try:
+            self.device.expect(peak_bytes(self.case))
             workload = Workload(self.case, self.place)
             workload.step()
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            return None
+        except FAILURES as error:
+            return failure(error, self.case.configuration.batch)
         return workload
 
     def _timed(
@@ -151,9 +156,6 @@ class Together:
         every = [torch.zeros_like(own) for _ in range(self.here.processes)]
         distributed.all_gather(every, own)
         return [rank for rank, one in enumerate(every) if int(one)]
-
-    def _out_of_memory(self) -> str:
-        return f"out of memory at batch {self.case.configuration.batch}"
 
 
 def ranks(alone: float, medians: Sequence[float], backend: str) -> Ranks:

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from archcalc.errors import UsageError
 from archcalc.pytorch.bench.devices import Step
 from archcalc.pytorch.bench.workload import Workload
 
@@ -13,10 +12,7 @@ BEFORE_CAPTURE = 3  # steps on a side stream: what is allocated and searched for
 
 
 def executed(workload: Workload, *, named: bool = False, cuda: Any = torch.cuda) -> Step:
-    """Return the step in the way that the configuration asks for; compiled, its kernels tell the profiler their names if ``named``.
-
-    Raises UsageError where PyTorch cannot compile it.
-    """
+    """Return the step, run in the way that is asked for; compiled, its kernels tell the profiler their names if ``named``."""
     way = workload.configuration.exec
     if way == "graph":
         return captured(workload.step, cuda)
@@ -24,12 +20,8 @@ def executed(workload: Workload, *, named: bool = False, cuda: Any = torch.cuda)
         from torch._inductor import config  # deferred: it takes seconds
 
         workload.module = torch.compile(workload.network)
-        try:
-            with config.patch({"cpp.enable_kernel_profile": named}):
-                workload.step()
-        except torch._dynamo.exc.TorchDynamoException as error:
-            first = str(error).strip().partition("\n")[0]
-            raise UsageError("E277", f"torch.compile cannot compile {workload.configuration.model}: {first}") from error
+        with config.patch({"cpp.enable_kernel_profile": named}):
+            workload.step()
     return workload.step
 
 

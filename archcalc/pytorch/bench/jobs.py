@@ -10,14 +10,15 @@ from msgspec.structs import replace
 from archcalc.analysis.roofline import Roofline
 from archcalc.analysis.roofline.profile import Profile
 from archcalc.analysis.timing.plan import Case
-from archcalc.analysis.timing.predicted import joined
+from archcalc.analysis.timing.predicted import joined, peak_bytes
 from archcalc.analysis.timing.result import Precision, Run, measured
 from archcalc.analysis.timing.sampling import Clock, Limits, Sampler, Stop, take_turns
 from archcalc.pytorch.bench.describe import described, roof_of
-from archcalc.pytorch.bench.devices import Cpu, Cuda, Device, need, out_of_memory
+from archcalc.pytorch.bench.devices import Cpu, Cuda, Device, need
 from archcalc.pytorch.bench.distributed import Process, Together, check
 from archcalc.pytorch.bench.environment import current_watch
 from archcalc.pytorch.bench.execution import executed
+from archcalc.pytorch.bench.failures import FAILURES, Failure, failure
 from archcalc.pytorch.bench.layers import breakdown
 from archcalc.pytorch.bench.nvml import Watch
 from archcalc.pytorch.bench.precision import switched
@@ -45,9 +46,10 @@ def measure(
 ) -> None:
     """Time the cases, hand each run to ``keep`` when it ends, and each burst to ``tell``.
 
-    A case that does not fit into memory is a run that failed. On KeyboardInterrupt what has been sampled is kept before it goes on
-    its way. ``here`` is which of several processes this is: of a case that they time together the first keeps the run.
-    Raises MissingError if the device is not there, UsageError for what PyTorch cannot compile, or several processes cannot do.
+    A case that does not fit into memory, or that PyTorch refuses, is a run that failed. On KeyboardInterrupt what has been sampled
+    is kept before it goes on its way. ``here`` is which of several processes this is: of a case that they time together the first
+    keeps the run.
+    Raises MissingError if the device is not there, UsageError for what several processes cannot do.
     """
     name = cases[0].configuration.device
     need(name)
@@ -92,7 +94,7 @@ class Job:
         self.sampler: Sampler | None = None
         self.precision: Precision | None = None
         self.watch: Watch | None = None
-        self.failure: str | None = None
+        self.failure: Failure | None = None
         self.peak: int | None = None
 
     @property
@@ -121,9 +123,10 @@ class Job:
             precision=self.precision,
             clocks=self.watch.clocks() if self.watch else None,
             peak_allocated_bytes=self.peak,
-            failure=self.failure,
         )
-        if self.sampler is None or self.failure is not None:
+        if self.failure is not None:
+            return replace(found, failure=self.failure.reason, refused=self.failure.refused)
+        if self.sampler is None:
             return found
         found = measured(found, self.sampler.sampling(), self.options.limits)
         if not (whole and self.options.per_layer and self.workload and found.statistics):
@@ -138,18 +141,17 @@ class Job:
             torch.cuda.empty_cache()
 
     def _taken_apart(self, run: Run, total: float, roof: Roofline | None) -> Run:
-        """Return the run with its layers, or why it has none: that may take more memory than there is, though the run did not."""
+        """Return the run with its layers, or why it has none: that may ask more of memory, or of PyTorch, than the run."""
         assert self.workload is not None
         try:
             with switched(self.case.configuration.dtype):
                 parts = breakdown(self.workload, self.device, total)
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            return replace(run, undivided="out of memory")
+        except FAILURES as error:
+            return replace(run, undivided=failure(error, self.case.configuration.batch).reason)
         return replace(run, breakdown=replace(parts, layers=joined(parts.layers, self.case, roof)))
 
     def _prepare(self) -> None:
+        self.device.expect(peak_bytes(self.case))
         with switched(self.case.configuration.dtype) as self.precision:
             self.workload = Workload(self.case, torch.device(self.device.name))
             self.device.forget_peak()  # getting it ready may have taken more than any step does
@@ -159,17 +161,15 @@ class Job:
         self.sampler = Sampler(Switched(clock, self.case.configuration.dtype), self.options.limits)
 
     def _attempt(self, act: Callable[[], None]) -> None:
-        """Do something, unless memory is short: then say with which batch, and let everything go."""
+        """Do something, unless memory is short or PyTorch refuses it: then say so, and let everything go."""
         try:
             act()
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
+        except FAILURES as error:
+            self.failure = failure(error, self.case.configuration.batch)
             error.__traceback__ = None  # whose frames hold the tensors
         else:
             self.peak = None if self.options.interleave else self.device.peak_allocated()
             return
-        self.failure = f"out of memory at batch {self.case.configuration.batch}"
         self.release()
 
 

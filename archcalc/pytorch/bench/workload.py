@@ -80,8 +80,10 @@ class Workload:
             self.scaler.update()
 
     def _prepared(self, network: nn.Module) -> nn.Module:
-        layout = self._memory_format(4)
-        return network.to(self.device, dtype_of(self.configuration.dtype), memory_format=layout)  # type: ignore[call-overload,no-any-return]
+        network.to(self.device, dtype_of(self.configuration.dtype))
+        for tensor in (*network.parameters(), *network.buffers()):  # Module.to would ask for it where there are 5 dimensions, too
+            tensor.data = tensor.data.contiguous(memory_format=self._memory_format(tensor.dim()))
+        return network
 
     def _random_inputs(self) -> tuple[Tensor, ...]:
         """Return random numbers: zeros would run faster, for they cost a GPU less power."""
