@@ -13,8 +13,8 @@ LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_byte
 def free_bytes(system: Path = SYSTEM) -> int:
     """Return the bytes that can still be used, swap included, and no more than a container may take.
 
-    Without end where the system does not tell, or is not Linux: others say no by themselves, or make room. ``system`` is the root of
-    its files (proc(5), and the kernel's Documentation/admin-guide/cgroup-v2.rst).
+    Without end where the system does not tell, or is not Linux: others say no by themselves, or make room. ``system`` is the root
+    of its files (proc(5), and the kernel's Documentation/admin-guide/cgroup-v2.rst).
     """
     try:
         lines = (system / MEMORY).read_text().splitlines()
