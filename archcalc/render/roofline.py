@@ -138,7 +138,8 @@ def notes(document: RooflineDocument) -> list[str]:
 
 
 def _meaning(document: RooflineDocument) -> str:
-    least = "least: no run in eager mode is faster, with all that the cache can hold and, on ordinary cores, the fastest windows"
+    best = "all that the cache can hold and the fastest algorithm for windows on ordinary cores"
+    least = f"least: no run in eager mode is faster, with {best}"
     if document.source.startswith(MEASURED):
         return f"{least}; about: at the rates that were measured"
     return f"{least}; about: {ESTIMATE.bandwidth:.0%} of the datasheet's bandwidth and {ESTIMATE.arithmetic:.0%} of its peak"
