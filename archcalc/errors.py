@@ -4,7 +4,8 @@ Inner code raises with the numbers; the graph adds the layer; the loader adds fi
 once. Anything else that escapes is a bug.
 """
 
-from typing import NamedTuple
+import copyreg
+from typing import Any, NamedTuple
 
 # Every code, and what it stands for; a test holds the table against the code.
 CODES: dict[str, str] = {
@@ -190,6 +191,10 @@ class ArchcalcError(Exception):
         self.help = None if help is None else one_line(help)
         self.layer = layer
         self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes it again in another process, where a pool that cannot is broken; no ``__init__`` is asked again."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         where = f"{one_line(self.place.file)}:{self.place.line}:{self.place.column}: " if self.place else ""

@@ -1,11 +1,15 @@
 """The catalogue of error codes: each is raised somewhere, means one thing, and is tested."""
 
+import copy
+import pickle
 import re
 from pathlib import Path
 
 import pytest
 
-from archcalc.errors import CODES, nearest
+import archcalc
+from archcalc.errors import CODES, ArchcalcError, ArgumentError, Place, nearest
+from archcalc.spec.whitelist import ExpressionError, Span
 
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parents[1] / "archcalc").rglob("*.py"))}
 RAISED = re.compile(r'"(E[0-9]{3})"(?!:)')  # in the catalogue itself a colon follows
@@ -47,3 +51,16 @@ def test_the_nearest_of_very_many_names_is_found_soon() -> None:
     known = [f"layer{number}" for number in range(100_000)]
     assert nearest("layre77777", known) is not None
     assert nearest("q" * 60_000, known) is None
+
+
+def test_errors_cross_from_one_process_into_another() -> None:
+    try:
+        archcalc.load("nope")
+    except ArchcalcError as error:
+        loaded = error
+    placed = ArgumentError("E120", "stride must be a whole number", argument="stride", help="stride: 2")
+    placed.layer, placed.place = "conv1", Place("net.yaml", 3, 7, "stride: x")
+    for error in (loaded, placed, ExpressionError("E021", "unknown name n", Span(2))):
+        for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert type(again) is type(error)
+            assert (str(again), vars(again), again.args) == (str(error), vars(error), error.args)

@@ -17,6 +17,7 @@ SwapFree:        1000000 kB
 HugePages_Total:       0
 """
 FREE = 9_000_000 * 1024
+USED, ABOUT = "sys/fs/cgroup/memory.current", "sys/fs/cgroup/memory.stat"
 SECOND, FIRST = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
@@ -29,9 +30,14 @@ SECOND, FIRST = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_i
         ({SECOND: "99999999999999\n"}, FREE),
         ({FIRST: "1073741824\n"}, 2**30),
         ({FIRST: "9223372036854771712\n"}, FREE),  # what the first version has for no limit
+        ({SECOND: "2147483648\n", USED: "2000000000\n"}, 2**31 - 2_000_000_000),
+        (
+            {SECOND: "2147483648\n", USED: "2000000000\n", ABOUT: "anon 5\ninactive_file 600\nactive_file 400"},
+            2**31 - 1_999_999_000,
+        ),
+        ({SECOND: "2147483648\n", USED: "3000000000\n"}, 0),
         ({"proc/meminfo": "MemTotal: 16000000 kB\nMemFree: 500000 kB\n"}, sys.maxsize),
     ],
-    ids=["no container", "no limit", "a limit", "a limit beyond", "a limit, v1", "no limit, v1", "told in part"],
 )
 def test_what_is_free(tmp_path: Path, files: dict[str, str], free: int) -> None:
     for name, text in ({"proc/meminfo": MEMINFO} | files).items():

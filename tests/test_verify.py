@@ -194,6 +194,43 @@ def test_a_worksheet_of_a_spec_of_ones_own(run: Any, page: Any) -> None:
     assert run("verify", page(wrong)).code == 1
 
 
+def test_a_spec_is_looked_for_beside_the_page_and_named(run: Any, page: Any, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    page(NET, "sub/net.yaml")
+    apart = run("worksheet", "sub/net.yaml", "-o", "sheet.md")
+    assert (apart.code, "--model sub/net.yaml" in apart.err) == (0, True)
+    missed = run("verify", "sheet.md")
+    assert (missed.code, "--model FILE" in missed.err) == (2, True)
+    assert "sheet.md, held against sub/net.yaml:" in run("verify", "sheet.md", "--model", "sub/net.yaml").out
+    assert run("worksheet", "sub/net.yaml", "-o", "sub/sheet.md").err == ""
+    beside = run("verify", "sub/sheet.md", "--format", "json")
+    assert (beside.code, json.loads(beside.out)["model"]) == (0, "sub/net.yaml")
+    assert run("worksheet", "lenet5", "-o", "sub/sheet.md").err == ""
+
+
+def test_empty_answers_are_counted_and_fail_when_strict(run: Any, page: Any) -> None:
+    run("worksheet", "lenet5", "--blank", "-o", "sheet.md")
+    asked = Path("sheet.md").read_text("utf-8").count(" ____\n")
+    told = run("verify", "sheet.md")
+    first = Path("sheet.md").read_text("utf-8").split(" ____\n")[0].count("\n") + 1
+    assert (told.code, told.out) == (
+        0,
+        f"sheet.md, held against lenet5: 1 claim: 1 right, 0 wrong, {asked} answers still empty (from line {first})\n",
+    )
+    counted = json.loads(run("verify", "sheet.md", "--format", "json").out)
+    assert (counted["counts"]["empty"], len(counted["empty"]), counted["empty"][0]) == (asked, asked, first)
+    assert run("verify", "sheet.md", "--format", "github").out == ""
+    for form in FORMATS:
+        assert run("verify", "sheet.md", "--strict", "--format", form).code == 1
+    errors = run("verify", "sheet.md", "--strict", "--format", "github").out.splitlines()
+    cases = run("verify", "sheet.md", "--strict", "--format", "junit").out
+    assert (len(errors), cases.count('type="empty"'), f'failures="{asked}"' in cases) == (asked, asked, True)
+    skipped = run("verify", "sheet.md", "--format", "junit").out
+    assert (skipped.count("<skipped"), f'skipped="{asked}"' in skipped) == (asked, True)
+    one = run("verify", page("input: 784\nfc1 10\nparameter = ?\n"))
+    assert one.out == "page.md: 0 claims: 0 right, 0 wrong, 1 answer still empty (line 3)\n"
+
+
 @pytest.mark.parametrize("option", [("--batch", "2"), ("--dtype", "float16")])
 def test_a_worksheet_is_about_one_image_in_float32(run: Any, option: tuple[str, str]) -> None:
     assert run("worksheet", "lenet5", *option).code == 2

@@ -274,6 +274,24 @@ def test_tied_parameters_stand_in_a_file_once(name: str, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(("shift", "fits"), [(0, True), (1, False)])
+def test_weights_that_were_not_tied_are_not_taken_for_tied_ones(shift: int, fits: bool, tmp_path: Path) -> None:
+    module = build(
+        parse(
+            TINY + "  - Conv2d: {name: twin, out_channels: 3, kernel_size: 1, stride: 2, from: input, share: conv}\n", "tied.yaml"
+        ).graph()
+    )
+    before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    written = before | {"twin.bias": before["conv.bias"] + shift}
+    torch.save(written, tmp_path / "file.pt")
+    if fits:
+        assert weights.load(module, str(tmp_path / "file.pt")).fits
+    else:
+        with pytest.raises(ArchcalcError, match=r"conv\.bias and twin\.bias are one tensor in the model, but differ in"):
+            weights.load(module, str(tmp_path / "file.pt"))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in module.state_dict().items())
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     text = TINY + "  - Conv2d: {name: twin, out_channels: 3, kernel_size: 1, stride: 2, from: input, share: conv}\n"
     graph = parse(text, "tied.yaml").graph()

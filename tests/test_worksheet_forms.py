@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet import Claim, Said, read
-from archcalc.worksheet.arithmetic import evaluate, written
+from archcalc.worksheet.arithmetic import evaluate, summands, written
 from archcalc.worksheet.page import Unread
 from archcalc.worksheet.terms import sizes_in
 from archcalc.worksheet.text import MOST_CHARACTERS, normalised
@@ -19,6 +19,20 @@ def only(text: str, kind: type):
     items = [item for item in read(text).items if isinstance(item, kind)]
     assert len(items) == 1, read(text).items
     return items[0]
+
+
+SUMMANDS = [
+    ("3*3*64 + (64 + 1)", (576, 65)),
+    ("9,408+128", (9_408, 128)),
+    ("2*(3 + 4)", (14,)),
+    ("3 + ", ()),
+    ("(3 + 4", ()),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), SUMMANDS)
+def test_what_a_sum_adds_up(text: str, values: tuple[int, ...]) -> None:
+    assert summands(text) == values
 
 
 ARITHMETIC = [
@@ -160,6 +174,18 @@ CLAIMS = [
     ("34,944 parameters", "params", [34_944], False),
     ("L(L+1)/2 = 6 for L=3", "arithmetic", [6, 6], False),
     ("3*3*64 = 576", "arithmetic", [576, 576], False),
+    ("sum = 8 + 8 = 16", "arithmetic", [16, 16], True),
+    ("연산량: 105,415,200 MACs", "macs", [105_415_200], False),
+    ("연산량(MAC): 105,415,200", "macs", [105_415_200], False),
+    ("연산량: 210.8M FLOPs", "flops", [210_800_000], False),
+    ("FLOPs: 0.21 GFLOPs", "flops", [210_000_000], False),
+    ("total GMACs = 0.105", "macs", [105_000_000], True),
+    ("params (K): 34.9", "params", [34_900], False),
+    ("MACs = 1.05 x 10^8", "macs", [105_000_000], False),
+    ("memory: 173,056 B", "memory", [173_056], False),
+    ("params: 7B", "params", [7_000_000_000], False),
+    ("receptive field: 11 + (3-1)*4 = 19", "arithmetic", [19], False),
+    ("receptive field: 11 + (3-1)*4 = 18", "arithmetic", [19, 18], False),
 ]
 
 
@@ -198,9 +224,11 @@ def test_lines_without_digits_say_nothing() -> None:
 def test_front_matter() -> None:
     page = read("---\nmodel: alexnet\nset: {towers: 2}\ntitle: my notes of 2012\n---\n\n227x227x3\n")
     assert (page.model, page.settings) == ("alexnet", {"towers": 2})
+    page = read("---\nmodel: alexnet\nset: {towers: 10**9}\ntitle: R&D *of 2012*\n---\n")
+    assert (page.model, page.settings) == ("alexnet", {"towers": "10**9"})  # a text: neither an anchor nor an alias
 
 
-@pytest.mark.parametrize("matter", ["model: [", "model: &a x", "model: alexnet\nset: {a: *b}"])
+@pytest.mark.parametrize("matter", ["model: [", "model: &a x", "model: alexnet\nset: {a: *b}", "model: &a alexnet\nset: [*a, *a]"])
 def test_front_matter_that_cannot_be_read(matter: str) -> None:
     with pytest.raises(ArchcalcError, match="E242"):
         read(f"---\n{matter}\n---\n")

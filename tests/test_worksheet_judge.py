@@ -12,6 +12,7 @@ from archcalc.analysis import analyse
 from archcalc.errors import ArchcalcError
 from archcalc.spec import load
 from archcalc.worksheet import Finding, judge, read
+from archcalc.worksheet.arithmetic import evaluate
 
 PAGES = Path(__file__).parent / "data" / "pages"
 
@@ -109,6 +110,26 @@ def test_a_slip_is_found_on_its_line_and_named(text: str, slip: str | None, expe
     assert (wrong.line, wrong.slip, wrong.expected) == (len(text.splitlines()), slip, expected)
 
 
+WHOLE = "27x27x96\nConvolution: 5x5, n=256, s=1, padding=2\n"
+GROUPS = [
+    (WHOLE + "params = 307,456", "307,456 is what you get if it is counted as if in 2 groups, not 1"),
+    (GROUPED + "params = 614,656", "614,656 is what you get if the 2 groups are forgotten"),
+    (GROUPED + "params = 153,856", "153,856 is what you get if the 2 groups are taken twice"),
+    (GROUPED + "MACs = 447,897,600", "447,897,600 is what you get if the 2 groups are forgotten"),
+]
+
+
+@pytest.mark.parametrize(("text", "remark"), GROUPS)
+def test_it_is_said_how_groups_are_taken_wrongly(text: str, remark: str) -> None:
+    assert [finding.remark for finding in findings(text)] == [remark]
+
+
+@pytest.mark.parametrize(("product", "hints"), [("363 x 96", ("364 in place of 363",)), ("16 x 24", ()), ("43,178 x 96", ())])
+def test_a_factor_is_only_named_if_it_may_have_been_meant(product: str, hints: tuple[str, ...]) -> None:
+    (wrong,) = findings(CONV + f"params = {product} = {evaluate(product)}")
+    assert wrong.hints == hints
+
+
 def test_an_error_is_named_once_and_carried() -> None:
     text = CONV + "54x54x96\nPooling: 3x3, s=2, padding=0\n26x26x96\nConvolution: 3x3x96, n=8, s=1, padding=1\n26x26x8"
     (wrong,) = findings(text)
@@ -122,6 +143,13 @@ def test_no_biases_anywhere_is_said_once() -> None:
     assert judgement.wrong == ()
     assert len(judgement.conventions) == 1
     assert "biases" in judgement.conventions[0]
+
+
+def test_units_that_leave_no_doubt_do_not_speak_against_megabytes_of_1024() -> None:
+    text = CONV + "memory = 1.108 MB\n55x55x96\nPooling: 3x3, s=2, padding=0\n27x27x96\nmemory = 273 KB\n"
+    judged = judge(read(text + "ReLU\n27x27x96\nmemory = 273 KiB\nReLU\n27x27x96\nmemory = 279,936 bytes\n"))
+    assert (judged.counts["wrong"], len(judged.conventions)) == (0, 1)
+    assert judge(read(text + "ReLU\n27x27x96\nmemory = 280 KB\nReLU\n27x27x96\nmemory = 280 KB\n")).counts["wrong"] == 2
 
 
 def test_a_total_over_an_unread_layer_is_no_alarm() -> None:
@@ -151,6 +179,136 @@ def test_totals_are_the_models_own(model: str) -> None:
 def test_a_page_cannot_make_archcalc_read_files(tmp_path: Path) -> None:
     with pytest.raises(ArchcalcError, match="E243"):
         judge(read(f"---\nmodel: {tmp_path}/secret.yaml\n---\n"))
+
+
+# --- one claim, as people write it: the right line and its wrong twin -----------------------------------------------------------
+
+ALEX = "Input: 227x227x3\nConv1: 11x11, 96 filters, stride 4\n"
+MADE = ALEX + "Output: 55x55x96\n"
+WIDE = "Input: 224x224x3\nConv1: 11x11, 96 filters, stride 4, padding 0\n"
+POOL = "input: 13x13x256\npool5: max pooling 3x3, stride 2, padding 0\n"
+LATE = "input: 112x112x64\nmax pooling 3x3, stride 2\n"
+LAST = "input: 13x13x384\nConv5: 3x3, 256 filters, stride 1, padding 1\noutput: 13x13x256\n"
+TWO = "input: 8x8x3\nconv1: 3x3, 8, padding 1\noutput: 8x8x8\nconv2: 3x3, 8, padding 1\noutput: 8x8x8\n"
+COLUMN = "input: 224x224x3\n\n| layer | output | {} |\n|---|---|---|\n| Conv1 3x3, n=64, s=1, padding=1 | 224x224x64 | {} |\n"
+
+
+def rows(header: str, *cells: str) -> tuple[str, str, str]:
+    return ("", *(COLUMN.format(header, cell) for cell in cells))  # type: ignore[return-value]
+
+
+TWINS = [
+    # sizes, then how many numbers they are
+    (POOL, "output: 6x6x256 = 9216", "output: 6x6x256 = 9261"),
+    (POOL, "output: 6x6x256 -> 9216", "output: 7x7x256 -> 12544"),
+    (POOL, "output: (13-3)/2+1 = 6 -> 6x6x256 = 9216", "output: (13-3)/2+1 = 6 -> 6x6x256 = 9126"),
+    (ALEX, "output: 55 x 55 x 96 = 290,400 neurons", "output: 55 x 55 x 96 = 290,500 neurons"),
+    (ALEX, "output: 55x55x96 = 290K", "output: 55x55x96 = 280K"),
+    (ALEX, "output: 96@55x55 = 55x55x96", "output: 96@54x54 = 55x55x96"),
+    ("input: 6x6x256\nFlatten\n", "output: 6x6x256 = 9216", "output: 6x6x256 = 9261"),
+    ("input: 6x6x256\nfc6: 4096\n", "output: 9216 -> 4096", "output: 9126 -> 4096"),
+    # what comes in, then what comes out
+    (ALEX, "output: 227x227x3 -> 55x55x96", "output: 224x224x3 -> 55x55x96"),
+    (ALEX, "output: 227x227x3 -> 55x55x96", "output: 227x227x3 -> 54x54x96"),
+    (ALEX, "output: 227x227x3 -> (227-11)/4+1 = 55 -> 55x55x96", "output: 227x227x3 -> (227-11)/4+1 = 56 -> 55x55x96"),
+    (ALEX, "output: 227 -> 55", "output: 227 -> 54"),
+    # a decimal, then the whole number that it is rounded to
+    (WIDE, "output: (224-11)/4+1 = 54.25 -> 54", "output: (224-11)/4+1 = 54.25 -> 55"),
+    (WIDE, "output: (224-11)/4+1 = 54.25 (버림) → 54", "output: (224-11)/4+1 = 54.52 (버림) → 54"),
+    (WIDE, "output: (224-11)/4+1 = 54.25 → 54x54x96", "output: (224-11)/4+1 = 54.25 → 55x55x96"),
+    (WIDE, "output: (224-11)/4+1 = 54", "output: (224-11)/4+1 = 54.25"),
+    (LATE, "output: (112-3)/2+1 = 55.5 -> 56", "output: (112-3)/2+1 = 55.5 -> 54"),
+    (LATE, "output: (112-3)/2+1 = 55.5 -> 55x55x64", "output: (112-3)/2+1 = 55.5 -> 53x53x64"),
+    ("", "(224-11)/4+1 = 54.25 -> 54", "(224-11)/4+1 = 54.25 -> 55"),
+    ("", "pool: (112-3)/2+1 = 55.5 -> 55x55x64", "pool: (112-3)/2+1 = 55.5 -> 57x57x64"),
+    ("", "225/2 = 112.5 -> 112", "225/2 = 112.5 -> 114"),
+    ("", "225/2 = 112.5 -> 112", "225/2 = 112.5 = 112"),
+    # units beside the name
+    rows("Memory (MB)", "12.85", "13.85"),
+    rows("Memory [MiB]", "12.25", "12.85"),
+    rows("Memory, MB", "13", "14"),
+    rows("Memory (B)", "12,845,056", "12,854,056"),
+    rows("Params (K)", "1.79", "1.69"),
+    rows("Params (M)", "0.0018", "0.0028"),
+    rows("Params (x10^3)", "(3*3*3+1)*64 = 1.792", "(3*3*3+1)*64 = 1.729"),
+    rows("파라미터 (천)", "1.79", "1.97"),
+    rows("FLOPs (G)", "0.173", "0.183"),
+    rows("GFLOPs", "0.173", "0.137"),
+    rows("FLOPs (M)", "86.7 MMACs", "87.8 MMACs"),
+    rows("Params (weights + biases)", "1,792", "1,729"),
+    rows("Memory (MB)", "12.25 MiB", "12.85 MiB"),
+    (MADE, "memory (MB): 1.16", "memory (MB): 1.26"),
+    (MADE, "params (K) = 34.9", "params (K) = 39.4"),
+    (MADE, "GFLOPs: 0.21", "GFLOPs: 0.22"),
+    # bytes
+    (LAST, "param memory: 884,992 * 4 B = 3.54 MB", "param memory: 884,992 * 4 B = 3.45 MB"),
+    (LAST, "memory: 173,056 B", "memory: 173,065 B"),
+    (LAST, "memory: 43,264 * 4 B = 173,056 B", "memory: 43,264 B"),
+    (LAST, "memory = 173 KB", "memory = 174 KB"),
+    ("", "7B * 2 B = 14 GB", "7B * 2 B = 16 GB"),
+    ("", "884,992*4 = 3,539,968 B", "884,992*4 = 3,593,968 B"),
+    # powers of ten
+    (MADE, "MACs = 1.05 x 10^8", "MACs = 1.15 x 10^8"),
+    (MADE, "MACs = 11*11*3*96*55*55 = 1.054 * 10⁸", "MACs = 11*11*3*96*55*55 = 1.044 * 10⁸"),
+    (MADE, r"FLOPs: $2.1 \times 10^{8}$", r"FLOPs: $2.2 \times 10^{8}$"),
+    (MADE, "MACs ≈ 10^8", "MACs ≈ 10^9"),
+    ("", "2 x 10^2 = 200", "2 x 10^2 = 210"),
+    # operations by their own names
+    (MADE, "연산량: 105,415,200 MACs", "연산량: 105,415,300 MACs"),
+    (MADE, "연산량(MAC): 105,415,200", "연산량(FLOPs): 105,415,200"),
+    (MADE, "연산량: 210.8M FLOPs", "연산량: 211.8M FLOPs"),
+    (MADE, "FLOPs: 0.21 GFLOPs", "FLOPs: 0.22 GFLOPs"),
+    (MADE, "FLOPs: 211 MFLOPs", "FLOPs: 212 MFLOPs"),
+    (MADE, "Total FLOPs: 0.21 GFLOPs", "Total FLOPs: 8.2 GFLOPs"),
+    (MADE, "MACs: 105.4 MMACs, FLOPs: 210.8 MFLOPs", "MACs: 105.4 MMACs, FLOPs: 218.0 MFLOPs"),
+    # sums of the layers, and of anything else
+    (TWO, "sum = 8 + 8 = 16", "sum = 8 + 8 = 17"),
+    (TWO, "합: 36,864 + 36,864 = 73,728", "합: 36,864 + 36,864 = 73,782"),
+    (TWO, "total = 576 + 8 = 584", "total = 576 + 8 = 594"),
+    (TWO, "sum = 224 + 584 = 808", "sum = 216 + 576 = 792"),
+    (TWO, "sum = 224 + 584 = 808", "total params = 8 + 8 = 16"),
+]
+
+
+@pytest.mark.parametrize(("above", "right", "wrong"), TWINS)
+def test_a_right_line_is_right_and_its_wrong_twin_is_found(above: str, right: str, wrong: str) -> None:
+    line = len((above + right).splitlines())
+    verdicts = {finding.verdict for finding in judge(read(above + right)).findings if finding.line == line}
+    assert verdicts == {"right"}
+    found = findings(above + wrong)
+    assert found
+    assert {finding.line for finding in found} == {line}
+
+
+def test_a_layer_line_goes_on_with_its_arithmetic() -> None:
+    text = "input: 112x112x64\nMaxPool(3x3, stride 2): (112-3)/2+1 = 55.5 -> 55x55x64\nConv: 1x1, 8 filters\nparams = 520\n"
+    assert judge(read(text)).counts == {"right": 3, "wrong": 0, "unread": 0}
+    assert {finding.line for finding in findings(text.replace("55x55x64", "53x53x64"))} == {2}
+
+
+UNJUDGED = [
+    (MADE, "receptive field: 11 + (3-1)*8 = 27"),
+    (MADE, "Receptive field of conv1 = 50"),
+    (MADE, "Conv1 has a receptive field of 50 pixels."),
+    (MADE, "수용 영역: 3 → 5 → 7"),
+    (MADE, "FLOPs: 105,415,200 MACs = 210,830,400 FLOPs"),
+    (MADE, "96*55*55*363 MACs = 210.8M FLOPs"),
+    (TWO + "conv3: 3x3, 16, padding 1\noutput: 8x8x16\n", "sum = 584 + 1,168 = 1,752"),  # of a part, or with conv1 left out
+]
+
+
+@pytest.mark.parametrize(("above", "line"), UNJUDGED)
+def test_what_nothing_tells_is_neither_right_nor_wrong(above: str, line: str) -> None:
+    text = above + line + "\nPool1: max pooling 3x3, stride 2, padding 0\nConv: 1x1, 2 filters\nparams = {}"
+    number = len((above + line).splitlines())
+    judged = judge(read(text.format(194 if above is MADE else 34))).findings
+    assert [finding.verdict for finding in judged if finding.line == number] == ["unread"]
+    assert [finding.verdict for finding in judged if finding.line > number] == ["right"]
+
+
+def test_the_arithmetic_of_a_receptive_field_is_judged() -> None:
+    (wrong,) = findings(MADE + "receptive field: 11 + (3-1)*4 = 18")
+    assert wrong.because == "11 + (3 - 1)*4 = 19, not 18"
 
 
 # --- listings -----------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ SUFFIXES = {".json": "json", ".md": "md", ".xml": "junit"}
     help="Hold the page against this model.",
 )
 @click.option("--variant", metavar="NAME", help="The variant of the model, or the only one of the spec to check.")
-@click.option("--strict", is_flag=True, help="Fail on lines that were not read, too.")
+@click.option("--strict", is_flag=True, help="Fail on lines that were not read and answers that are empty, too.")
 @click.option("--hide-answers", is_flag=True, help="Say where something is wrong, and not what.")
 @click.option(
     "--annotate", metavar="FILE", type=FileName("write"), help="Write a copy of the page with the remarks beside its lines."
@@ -60,7 +60,7 @@ def command(
     checked = check(page, model, variant)
     if checked.model is not None:  # which the page itself may have named: a spec beside it
         keep_files(context, checked.model)
-    verified = verify.Verified(page, checked.judgement, strict, hide_answers)
+    verified = verify.Verified(page, checked.judgement, strict, hide_answers, checked.model)
     if annotate is not None:
         deliver(verify.annotated(checked.text, verified, checked.page), annotate)
     verify.deliver_to(format or SUFFIXES.get(os.path.splitext(file or "")[1].lower(), "table"), verified, file)

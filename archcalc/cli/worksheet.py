@@ -23,7 +23,7 @@ from archcalc.errors import UsageError
 @click.option("-o", "file", metavar="FILE", type=FileName("write"), help="Write to FILE.")
 def command(request: Request, blank: bool, file: str | None) -> None:
     """Load, write, deliver."""
-    from archcalc.render.delivery import deliver
+    from archcalc.render.delivery import deliver, goes_to_stdout
     from archcalc.spec import index
     from archcalc.worksheet.write import worksheet
 
@@ -42,3 +42,7 @@ def command(request: Request, blank: bool, file: str | None) -> None:
         blank=blank,
     )
     deliver(page, file)
+    folder = os.path.dirname(os.path.realpath("page" if file is None or goes_to_stdout(file) else file))
+    if variant not in index() and folder != os.path.dirname(os.path.realpath(request.model)):
+        name = os.path.basename(request.model)
+        click.echo(f"verify looks for {name} beside the page: put it there, or name it with --model {request.model}", err=True)

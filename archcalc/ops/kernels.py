@@ -4,7 +4,6 @@ Names are those of ``Op.kept`` where autograd keeps a tensor (``input``, ``input
 ``Op.state`` for parameters and buffers, and any others for what lives only inside the operator.
 """
 
-
 import msgspec
 from msgspec.structs import replace
 

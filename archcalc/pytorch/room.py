@@ -6,29 +6,48 @@ from pathlib import Path
 SYSTEM = Path("/")
 MEMORY = "proc/meminfo"
 FREE = ("MemAvailable", "SwapFree")
-# What a container may take, of control groups' second version and of their first.
-LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
+# What a container may take, what it has, and where it says how much of that is cache, which it gives back: in the second version of
+# control groups and in their first.
+CONTAINERS = (
+    ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current", "sys/fs/cgroup/memory.stat"),
+    (
+        "sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+CACHE = ("inactive_file", "active_file")
 
 
 def free_bytes(system: Path = SYSTEM) -> int:
-    """Return the bytes that can still be used, swap included, and no more than a container may take.
+    """Return the bytes that can still be used, swap included, and no more than a container may still take.
 
     Without end where the system does not tell, or is not Linux: others say no by themselves, or make room. ``system`` is the root
     of its files (proc(5), and the kernel's Documentation/admin-guide/cgroup-v2.rst).
     """
-    try:
-        lines = (system / MEMORY).read_text().splitlines()
-    except OSError:
-        return sys.maxsize
-    sizes = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    sizes = _table(system / MEMORY)
     if not sizes.keys() >= set(FREE):  # some sandboxes tell only a part
         return sys.maxsize
-    free = sum(int(sizes[name][0]) * 1024 for name in FREE)  # which it calls kB
-    return min([free, *(limit for path in LIMITS if (limit := _limit(system / path)) is not None)])
+    free = sum(sizes[name] * 1024 for name in FREE)  # which it calls kB
+    for limit, used, about in CONTAINERS:
+        if (most := _number(system / limit)) is not None:
+            cache = _table(system / about)
+            taken = (_number(system / used) or 0) - sum(cache.get(name, 0) for name in CACHE)
+            free = min(free, most - max(taken, 0))
+    return max(free, 0)
 
 
-def _limit(file: Path) -> int | None:
-    """Return the bytes that stand in a file, None if it is not there or says that there is no limit."""
+def _table(file: Path) -> dict[str, int]:
+    """Return the numbers of a file that has a name and a number in each line."""
+    try:
+        lines = [line.replace(":", " ").split() for line in file.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdecimal()}
+
+
+def _number(file: Path) -> int | None:
+    """Return the number that stands in a file, None if it is not there or says that there is no limit."""
     try:
         text = file.read_text().strip()
     except OSError:

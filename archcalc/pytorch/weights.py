@@ -72,7 +72,8 @@ def load(module: "nn.Module", path: str) -> Match:
 def attempt(module: "nn.Module", path: str) -> Match:
     """Hold a file against a module, and load it if it fits; otherwise the module stays as it is.
 
-    Numbers of another floating-point type are converted. Raises UsageError for a file that cannot be read, and for NaN or infinity.
+    Numbers of another floating-point type are converted. Raises UsageError for a file that cannot be read, for NaN or infinity, and
+    where tensors that are one in the module differ.
     """
     import torch
 
@@ -86,6 +87,7 @@ def attempt(module: "nn.Module", path: str) -> Match:
     found = match(wanted, about)
     if found.fits:
         _check_finite(path, [name for name, key in found.names.items() if not wanted[key].whole], values)
+        _check_tied(path, found.names, wanted, values)
         with torch.no_grad():
             for name, key in found.names.items():
                 value = values[name]
@@ -153,6 +155,15 @@ def _kind(dtype: str) -> str:
     if dtype.startswith(("float", "bfloat")):
         return "real"
     return "whole" if dtype.startswith(("int", "uint")) else dtype
+
+
+def _check_tied(path: str, names: Mapping[str, str], wanted: Mapping[str, Entry], values: "Mapping[str, Tensor]") -> None:
+    firsts: dict[str, str] = {}
+    for name, key in names.items():
+        first = firsts.setdefault(wanted[key].holder, name)
+        if first != name and (values[first] != values[name]).any():
+            message = f"{first} and {name} are one tensor in the model, but differ in {path}"
+            raise UsageError("E297", message, help="the file is of a model that does not share them")
 
 
 def _check_finite(path: str, names: Iterable[str], values: "Mapping[str, Tensor]") -> None:

@@ -205,7 +205,7 @@ def _begun(rows: Sequence[Row[Part]], letters: str) -> list[str]:
     others = _differs(first, letters, [name for name in first.differences if name not in _BEGINNINGS])
     name = _name([part for part in first.parts if part is not None])
     begin = "1 layer begins" if len(rows) == 1 else f"{count(len(rows))} layers begin"
-    return [f"{begin} with other values ({name}: {others}); --all tells each"]
+    return [f"{begin} with other values, which makes no layer differ above ({name}: {others}); --all tells each"]
 
 
 def _differs(row: Row[Part] | Row[End], letters: str, untold: Collection[str] = ()) -> str:

@@ -11,6 +11,7 @@ from archcalc.render.tables import Column, Table
 from archcalc.render.terminal import PIPE, Screen, fold
 from archcalc.worksheet.page import Finding, Judgement, Page, Plain
 
+EMPTY = "the answer is still empty"
 MARKS = {"right": " ", "wrong": "x", "unread": "?"}
 WIDEST_TEXT = 44  # cells of a line of the page that stand beside a remark
 WIDEST_LINE = 88  # cells of a line of the page that stands alone
@@ -36,35 +37,46 @@ class ClaimRow(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many claims are right and wrong, and how many lines were not read."""
+    """How many claims are right and wrong, how many lines were not read, and how many answers are still empty."""
 
     right: int
     wrong: int
     unread: int
+    empty: int = 0
 
 
 class VerifyDocument(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
-    """What ``archcalc verify --format json`` prints; ``conventions`` is what the whole page counts otherwise, in words."""
+    """What ``archcalc verify --format json`` prints.
+
+    ``conventions`` is what the whole page counts otherwise, in words; ``empty`` are the lines of answers that are still missing;
+    ``model`` is what the page was held against: a bundled model or the path of a spec.
+    """
 
     schema_: str
     claims: tuple[ClaimRow, ...]
     counts: Counts
     conventions: tuple[str, ...] = ()
+    empty: tuple[int, ...] = ()
+    model: str | None = None
 
 
 class Verified(NamedTuple):
-    """A judgement to be shown: the file it is about, whether unread lines fail, whether the answers stay hidden."""
+    """A judgement to be shown: the file it is about, and the model it was held against.
+
+    ``strict`` fails on what was not read or left empty, ``hide_answers`` says where something is wrong, and not what.
+    """
 
     file: str
     judgement: Judgement
     strict: bool = False
     hide_answers: bool = False
+    model: str | None = None
 
     @property
     def passes(self) -> bool:
-        """Whether nothing is wrong; with ``strict``, nothing unread either."""
+        """Whether nothing is wrong; with ``strict``, nothing unread or empty either."""
         counts = self.judgement.counts
-        return not counts["wrong"] and not (self.strict and counts["unread"])
+        return not counts["wrong"] and not (self.strict and (counts["unread"] or self.judgement.empty))
 
     def remarks(self, finding: Finding) -> list[str]:
         """Return what is to be said about a finding, the right arithmetic first."""
@@ -93,7 +105,11 @@ class Verified(NamedTuple):
         parts.append(f"{counts['wrong']:,} wrong")
         if counts["unread"]:
             parts.append(f"{_number(counts['unread'], 'line')} with digits not read (?)")
-        return f"{self.file}: {', '.join(parts)}" if claims or counts["unread"] else f"{self.file}: nothing on it is a claim"
+        empty = self.judgement.empty
+        if empty:
+            parts.append(f"{_number(len(empty), 'answer')} still empty ({'' if len(empty) == 1 else 'from '}line {empty[0].line})")
+        about = f"{self.file}, held against {self.model}" if self.model else self.file
+        return f"{about}: {', '.join(parts)}" if claims or counts["unread"] or empty else f"{about}: nothing on it is a claim"
 
 
 def _number(count: int, noun: str) -> str:
@@ -136,9 +152,11 @@ def _told(verified: Verified, finding: Finding, width: int, beside: int, screen:
 
 def document(verified: Verified) -> VerifyDocument:
     """Return the findings for machines."""
-    counts = Counts(**verified.judgement.counts)
-    rows = tuple(_row(verified, finding) for finding in verified.judgement.findings)
-    return VerifyDocument("archcalc.verify/1", rows, counts, verified.conventions)
+    judgement = verified.judgement
+    counts = Counts(**judgement.counts, empty=len(judgement.empty))
+    rows = tuple(_row(verified, finding) for finding in judgement.findings)
+    empty = tuple(blank.line for blank in judgement.empty)
+    return VerifyDocument("archcalc.verify/1", rows, counts, verified.conventions, empty, verified.model)
 
 
 def _row(verified: Verified, finding: Finding) -> ClaimRow:
@@ -174,11 +192,13 @@ def _table(verified: Verified) -> Table:
 
 
 def to_junit(verified: Verified, screen: Screen) -> str:
-    """Return the claims as test cases of JUnit's XML; lines that were not read are skipped, or fail when strict."""
+    """Return the claims as test cases of JUnit's XML; lines that were not read or left empty are skipped, or fail when strict."""
+    counts, empty = verified.judgement.counts, verified.judgement.empty
     cases = [_case(verified, finding) for finding in verified.judgement.findings]
-    counts = verified.judgement.counts
-    failures = counts["wrong"] + (counts["unread"] if verified.strict else 0)
-    skipped = 0 if verified.strict else counts["unread"]
+    cases += [_skipped(verified, _head(verified, blank.line, blank.text), "empty", EMPTY) for blank in empty]
+    undone = counts["unread"] + len(empty)
+    failures = counts["wrong"] + (undone if verified.strict else 0)
+    skipped = 0 if verified.strict else undone
     about = f'name={_attribute(verified.file)} tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
     return (
         "\n".join(
@@ -195,14 +215,24 @@ def to_junit(verified: Verified, screen: Screen) -> str:
     )
 
 
+def _head(verified: Verified, line: int, text: str) -> str:
+    return f"    <testcase classname={_attribute(verified.file)} name={_attribute(f'line {line}: {text.strip()}')}"
+
+
 def _case(verified: Verified, finding: Finding) -> str:
-    head = f"    <testcase classname={_attribute(verified.file)} name={_attribute(f'line {finding.line}: {finding.text.strip()}')}"
-    message = _attribute("; ".join(verified.remarks(finding)))
-    if finding.verdict == "wrong" or (finding.verdict == "unread" and verified.strict):
-        return f'{head}><failure type="{finding.verdict}" message={message}/></testcase>'
+    head = _head(verified, finding.line, finding.text)
+    if finding.verdict == "right":
+        return f"{head}/>"
+    message = "; ".join(verified.remarks(finding))
     if finding.verdict == "unread":
-        return f'{head}><skipped message="this line fits no form"/></testcase>'
-    return f"{head}/>"
+        return _skipped(verified, head, "unread", message or "this line fits no form")
+    return f'{head}><failure type="wrong" message={_attribute(message)}/></testcase>'
+
+
+def _skipped(verified: Verified, head: str, type: str, message: str) -> str:
+    """Return a case that was not judged; it fails when strict."""
+    told = f'failure type="{type}"' if verified.strict else "skipped"
+    return f"{head}><{told} message={_attribute(message)}/></testcase>"
 
 
 def _attribute(text: str) -> str:
@@ -211,16 +241,20 @@ def _attribute(text: str) -> str:
 
 
 def to_github(verified: Verified, screen: Screen) -> str:
-    """Return a workflow command of GitHub's for each line that is wrong (or unread, if strict), to mark it in a pull request."""
+    """Return a workflow command of GitHub's for each wrong line, and each unread and empty one if strict, for a pull request."""
     lines = []
     for finding in verified.judgement.findings:
         if finding.verdict == "right" or (finding.verdict == "unread" and not verified.strict):
             continue
-        message = "; ".join([f"{finding.text.strip()}", *verified.remarks(finding)])
         title = finding.verdict if verified.hide_answers else finding.slip or finding.verdict
-        where = f"file={_property(verified.file)},line={finding.line},title={_property(title)}"
-        lines.append(f"::error {where}::{_data(message)}")
+        lines.append(_error(verified, finding.line, title, [finding.text.strip(), *verified.remarks(finding)]))
+    if verified.strict:
+        lines += [_error(verified, blank.line, "empty", [blank.text.strip(), EMPTY]) for blank in verified.judgement.empty]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _error(verified: Verified, line: int, title: str, told: list[str]) -> str:
+    return f"::error file={_property(verified.file)},line={line},title={_property(title)}::{_data('; '.join(told))}"
 
 
 def _data(text: str) -> str:

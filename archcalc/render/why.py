@@ -85,8 +85,8 @@ def _reading(candidate: Candidate) -> str:
 
 def _because(candidate: Candidate) -> str:
     """Return what is counted, how it fits, and what tells the variant from the one that was asked for."""
-    words = [candidate.words, *([_FITS[candidate.fit] + _reading(candidate)] if candidate.fit else []), *candidate.settings]
-    return "; ".join(words)
+    fit = _FITS[candidate.fit] + _reading(candidate) if candidate.fit else candidate.reading
+    return "; ".join([candidate.words, *([fit] if fit else []), *candidate.settings])
 
 
 _COLUMNS = (

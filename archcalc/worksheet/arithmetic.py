@@ -69,6 +69,25 @@ def evaluate(text: str, names: Mapping[str, Fraction] | None = None, rounding: s
     return value
 
 
+def summands(text: str) -> tuple[Fraction, ...]:
+    """Return the values that a sum adds up, a single one for what is no sum; none for what is no arithmetic.
+
+    >>> summands("3*3*64 + (64 + 1)")
+    (Fraction(576, 1), Fraction(65, 1))
+    """
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{⌊⌈") - (sign in ")]}⌋⌉")
+        if sign == "+" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    try:
+        return tuple(evaluate(part) for part in parts)
+    except ArchcalcError:
+        return ()
+
+
 def number(text: str) -> Fraction:
     """Return the value of one printed number: ``1,234``, ``3.2M``, ``6.24e7``, ``6000만``."""
     found = _SPLIT.fullmatch(text.strip())

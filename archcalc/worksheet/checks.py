@@ -246,10 +246,11 @@ def _window_hints(before: Term, after: Term) -> tuple[str, ...]:
 
 def _inequality(before: Term, after: Term) -> str:
     assert before.value is not None
-    shown = after.text if after.value is None or after.figure is not None else written(after.value)
+    as_it_stands = after.value is None or after.figure is not None or len(after.shape or ()) > 1
+    shown = after.text if as_it_stands or after.value is None else written(after.value)
     left = spaced(before.text)
     value = written(before.value)
-    return f"{left} = {value}, not {shown}" if left.replace(" ", "") != value else f"{value}, not {shown}"
+    return f"{value}, not {shown}" if re.sub("[ ,]", "", left) == value.replace(",", "") else f"{left} = {value}, not {shown}"
 
 
 def spaced(text: str) -> str:

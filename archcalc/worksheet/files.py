@@ -18,11 +18,12 @@ STDIN = "-"
 
 
 class Checked(NamedTuple):
-    """What was judged: the text, the judgement, and the page where it was one."""
+    """What was judged: the text and the judgement; of a page also itself, and the name or path of the model it is held against."""
 
     text: str
     judgement: Judgement
     page: Page | None = None
+    model: str | None = None
 
 
 def check(path: str, model: str | None = None, variant: str | None = None) -> Checked:
@@ -40,11 +41,12 @@ def check(path: str, model: str | None = None, variant: str | None = None) -> Ch
 
     page = read(_content(path))
     if model is None:
-        graph = model_of(page, os.path.dirname(path), variant)
+        folder = os.path.dirname(path)
+        model, graph = _named(page, folder), model_of(page, folder, variant)
     else:
         spec, chosen = read_spec(model)
         graph = spec.graph(variant or chosen)
-    return Checked("\n".join(line.text for line in page.lines), judge(page, graph), page)
+    return Checked("\n".join(line.text for line in page.lines), judge(page, graph), page, model)
 
 
 def _content(path: str) -> bytes:
@@ -63,7 +65,17 @@ def _content(path: str) -> bytes:
 
 
 def model_of(page: Page, folder: str, variant: str | None = None) -> Graph | None:
-    """Return the network that the page's head names, None where it names none.
+    """Return the network that the page's head names, None where it names none."""
+    name = _named(page, folder)
+    if name is None:
+        return None
+    spec, chosen = read_spec(name)
+    variant = variant or page.variant or chosen
+    return spec.graph(variant, page.settings, _inputs(spec, variant, page.input))
+
+
+def _named(page: Page, folder: str) -> str | None:
+    """Return the bundled model that the page's head names, or the path of its spec; None where it names none.
 
     A page comes from strangers: it may name a bundled model, or a spec that lies in ``folder`` beside it, and no other file.
     """
@@ -74,10 +86,12 @@ def model_of(page: Page, folder: str, variant: str | None = None) -> Graph | Non
         if os.path.basename(name) != name or not name.endswith((".yaml", ".yml")):
             message = f"the page is about {name[:60]}, which is no bundled model"
             raise UsageError("E201", message, help="archcalc list shows them; a spec of your own must lie beside the page")
-        name = os.path.join(folder, name)
-    spec, chosen = read_spec(name)
-    variant = variant or page.variant or chosen
-    return spec.graph(variant, page.settings, _inputs(spec, variant, page.input))
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            message = f"the page is about {name}, and there is no file {path}"
+            raise UsageError("E200", message, help=f"put {name} beside the page, or name it: --model FILE")
+        return path
+    return name
 
 
 def _inputs(spec: Spec, variant: str | None, given: Any) -> dict[str, tuple[int, ...]]:

@@ -6,11 +6,17 @@ Each part must make sense to its last character: a number in a sentence is never
 
 import re
 from fractions import Fraction
+from itertools import pairwise
+
+from msgspec.structs import replace
 
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet import words
-from archcalc.worksheet.arithmetic import evaluate
+from archcalc.worksheet.arithmetic import evaluate, summands
+from archcalc.worksheet.compare import follows, rounds_to
+from archcalc.worksheet.hints import window_in
 from archcalc.worksheet.layerline import read_layer_line
+from archcalc.worksheet.named_units import IN_BYTES, PERCENT, in_unit
 from archcalc.worksheet.page import Claim, From, Item, Line, Said, Start, Term, Unread
 from archcalc.worksheet.special import read_special, source_of
 from archcalc.worksheet.terms import is_symbolic, read_term, sizes_in
@@ -19,7 +25,7 @@ from archcalc.worksheet.text import LONGEST_LINE
 MOST_TERMS = 12
 
 _CUT = re.compile(
-    rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?P<quantity>{words.QUANTITY})"
+    rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?:(?P<scale>[kmgt]) ?(?=flop|mac))?(?P<quantity>{words.QUANTITY})"
     rf"(?P<note>\s*\([^()=]{{0,40}}\))?(?P<after>\s+(?:in\s+)?total)?(?:\s*(?:은|는|이|가|の数|は))?\s*(?P<sign>[=:≈→]+)"
 )
 _TOTAL_ALONE = re.compile(rf"(?:{words.TOTAL})\s*[=:≈]+\s*(?P<rest>[^=]*[0-9][^=]*(?:=.*)?)")
@@ -27,9 +33,14 @@ _COUNTED = re.compile(
     rf"[(\[]?\s*(?:(?P<total>{words.TOTAL})\s*)?(?P<number>≈?\s*[0-9][0-9.,]*\s?[kmgb]?)\s*(?P<quantity>[^0-9\s(=:][^0-9=:()\[\]]{{0,40}}?)\s*[)\]]?[.]?"
 )
 _COUNT_BEFORE = re.compile(r"(?<![A-Za-z0-9])[0-9]+ $")
+_NUMBER_BEFORE = re.compile(r"(?<=[0-9])\s*[kKMGT]?\s*$")
 _STARTING = re.compile(r"(?P<quantity>[^0-9=:]{2,40}?)\s+(?P<rest>[\[(]?[0-9].*)")
 _LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
 _SIGNS = re.compile(r"(≈|[=→]+)")
+_OPERATIONS = re.compile(
+    r"(?<=[0-9.)])\s*[kmgt]?[\s-]*(?:(?P<macs>macs?|madds?|mult-adds|multiply)|(?P<flops>flops?))(?![a-z]|\s*:)"
+)
+_IN_BYTES = re.compile(r"[0-9]\s?[kKMGT]i?B(?![A-Za-z])")
 _FLAT = re.compile(
     rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternatives(words.QUANTITIES['flat']))})\s*[:=]?\s*(?P<flat>[0-9,]+)\s*[)\]]",
     re.IGNORECASE,
@@ -43,6 +54,8 @@ _INPUT_WORD = re.compile(
     rf"\[?(?:{words.INPUT})(?:\s*(?:layer|image|layers|층|레이어|data))?\s*\]?\s*",
     re.IGNORECASE,
 )
+_FIELD = re.compile(r"receptive field|(?<![a-z])rf(?![a-z])|수용 ?영역|수용장|受容野|感受野")
+_OF_FIELD = re.compile(r"[^0-9=:]{0,30}?(?:[a-z]+_?[0-9]{1,2})?\s*[:=≈]?\s*(?<![a-z0-9])(?P<body>[0-9(\[⌊][^,;]*)")
 _NOT_TRAINED = re.compile(r"non-trainable params(?:eters)?\s*:\s*0(?:\s*\(.*\))?", re.IGNORECASE)
 # A row that Keras, torchsummary or torchinfo prints: conv2d (Conv2D), Conv2d-1, ├─Conv2d: 1-1; then the output and the parameters.
 _SUMMARY = re.compile(
@@ -73,6 +86,8 @@ def read_line(line: Line) -> list[Item]:
 def _read(line: Line, plain: str) -> list[Item] | None:
     if _NOT_TRAINED.fullmatch(plain):
         return []
+    if receptive := _receptive(line, plain):
+        return receptive
     cuts = list(_CUT.finditer(words.lower(plain)))
     if cuts:
         return _segments(line, plain, cuts)
@@ -81,6 +96,19 @@ def _read(line: Line, plain: str) -> list[Item] | None:
         if items is not None:
             return items
     return None
+
+
+def _receptive(line: Line, plain: str) -> list[Item] | None:
+    """``receptive field: 11 + (3-1)*4 = 19``: its arithmetic may be wrong; that it is right tells nothing of the layers."""
+    small = words.lower(plain)
+    field = _FIELD.search(small)
+    found = _OF_FIELD.fullmatch(small, field.end()) if field and not re.search("[=:]", small[: field.start()]) else None
+    terms = chain(plain[found.start("body") :]) if found else None
+    if found is None or terms is None or len(terms[-1].shape or ()) > 1:
+        return None
+    grows = "→" in found["body"]  # 3 → 5 → 7, from layer to layer
+    right = grows or all(follows(before, after) for before, after in pairwise(terms))
+    return [Claim(line.number, line.text, "arithmetic", terms[-1:] if right else terms)]
 
 
 def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item] | None:
@@ -105,18 +133,21 @@ def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item]
         body = plain[cut.end() : end].strip(" |,;")
         word = re.sub(r"\s+", " ", cut["quantity"].lower())
         quantity = words.QUANTITY_WORDS[word]
-        total = bool(cut["total"] or cut["after"] or word.startswith("trainable"))
+        total = bool(cut["total"] or cut["after"] or word.startswith(("trainable", "model size", "모델", "模型")))
         if index and cuts[index - 1]["quantity"].lower() == word and quantity == "params" and not total:
             return None
-        found = _claim(line, quantity, body, total, layer)
+        if index and "=" in cut["sign"] and _NUMBER_BEFORE.search(plain, 0, cut.start()) and _operations(body) - {quantity}:
+            return None  # 105M MACs = 211M FLOPs converts
+        unit = cut["scale"] or plain[slice(*cut.span("note"))].strip(" ()")
+        found = _claim(line, quantity, body, total, layer, unit)
         if found is None:
             return None
         items += found
     return items
 
 
-def _claim(line: Line, quantity: str, body: str, total: bool, layer: str) -> list[Item] | None:
-    """Read the chain of one quantity."""
+def _claim(line: Line, quantity: str, body: str, total: bool, layer: str, unit: str) -> list[Item] | None:
+    """Read the chain of one quantity; ``unit`` is what stands beside its name, as in ``memory (MB)``."""
     if quantity == "input" and not _DIGIT.search(body):
         return []
     source = source_of(body) if quantity == "input" else None
@@ -125,11 +156,13 @@ def _claim(line: Line, quantity: str, body: str, total: bool, layer: str) -> lis
     flat = _FLAT.fullmatch(body)
     if flat:
         body = flat["sizes"]
-    terms = chain(body)
-    if terms is None:
+    quantity = counted_as(quantity, body, unit)
+    terms = chain(body, quantity)
+    if terms is None or unit == PERCENT:
         return None
     if quantity in ("input", "output", "flat") and total:
         total = False
+    terms = in_unit(terms, quantity, unit)
     items: list[Item] = [Claim(line.number, line.text, quantity, terms, total, layer)]
     if flat:
         items.append(_flat(line, flat["flat"]))
@@ -142,27 +175,47 @@ def _flat(line: Line, text: str) -> Claim:
     return Claim(line.number, line.text, "flat", (term,))
 
 
-def chain(body: str) -> tuple[Term, ...] | None:
+def chain(body: str, quantity: str = "") -> tuple[Term, ...] | None:
     """Return the terms between the equals signs; formulas in letters before them are passed over. None if one is unreadable."""
     parts = _SIGNS.split(body)
+    if len(_operations(body)) > 1:
+        return None  # 96*55*55*363 MACs = 211M FLOPs
+    in_bytes = quantity in IN_BYTES or bool(_IN_BYTES.search(body))
     if len(parts) > 2 * MOST_TERMS:
         return None
     terms: list[Term] = []
-    loose = False
+    sign = ""
     for index, part in enumerate(parts):
         if index % 2:
-            loose = part == "≈"
+            sign = part
             continue
         if not part.strip(" ,;.|:"):
             if index and index < len(parts) - 1:
                 return None
             continue
-        term = read_term(part, loose)
+        term = read_term(part, sign == "≈", in_bytes)
         if term is not None:
-            terms.append(term)
+            terms.append(replace(term, loose=True) if "→" in sign and terms and _is_rounding(terms[-1], term) else term)
         elif terms or not is_symbolic(part):
             return None
     return tuple(terms) or None
+
+
+def counted_as(quantity: str, body: str, unit: str = "") -> str:
+    """Return the quantity that the line counts: operations that it calls MACs itself are those, ``연산량: 105,415,200 MACs``."""
+    named = _operations(body) or _operations(f"1 {unit}")
+    return "macs" if quantity == "flops" and named == {"macs"} else quantity
+
+
+def _operations(body: str) -> set[str | None]:
+    return {found.lastgroup for found in _OPERATIONS.finditer(words.lower(body))}
+
+
+def _is_rounding(before: Term, after: Term) -> bool:
+    """Whether an arrow leads from a fraction to the whole number that it rounds to: 112.5 → 112."""
+    if before.value is None or before.value.denominator == 1 or after.figure is None or after.figure.power:
+        return False
+    return rounds_to(after.figure, before.value, whole=True)
 
 
 def _special(line: Line, plain: str) -> list[Item] | None:
@@ -201,7 +254,7 @@ def _input(line: Line, plain: str) -> list[Item] | None:
 
 
 def _layer(line: Line, plain: str) -> list[Item] | None:
-    found = read_layer_line(line.number, line.text, plain.rstrip(" :"))
+    found = read_layer_line(line.number, line.text, plain.rstrip(" :"), more=plain == line.plain)
     if found is None:
         return None
     items: list[Item] = []
@@ -273,14 +326,17 @@ def _counted(line: Line, plain: str) -> list[Item] | None:
 
 
 def _total(line: Line, plain: str) -> list[Item] | None:
-    """``Total: 62,378,344``; what is not said to be anything else is parameters."""
+    """``Total: 62,378,344``, ``sum = 8 + 8 = 16``; a single number that is not said to be anything else is parameters."""
     found = _TOTAL_ALONE.fullmatch(words.lower(plain))
     if found is None:
         return None
     rest = plain[found.start("rest") :]
     counted = _count(rest.strip())
     terms = chain(rest)
-    return None if terms is None else [Claim(line.number, line.text, counted[0] if counted else "params", terms, True)]
+    if terms is None:
+        return None
+    is_sum = len(terms) > 1 and len(summands(terms[0].text)) > 1  # of the layers, or of anything
+    return [Claim(line.number, line.text, counted[0] if counted else "arithmetic" if is_sum else "params", terms, True)]
 
 
 def _starting(line: Line, plain: str) -> list[Item] | None:
@@ -289,7 +345,8 @@ def _starting(line: Line, plain: str) -> list[Item] | None:
     quantity = words.QUANTITY_WORDS.get(words.lower(found["quantity"])) if found else None
     if found is None or quantity is None:
         return None
-    terms = chain(found["rest"])
+    quantity = counted_as(quantity, found["rest"])
+    terms = chain(found["rest"], quantity)
     if terms is None or (quantity in ("output", "input") and terms[-1].shape is None):
         return None
     return [Claim(line.number, line.text, quantity, terms)]
@@ -309,6 +366,10 @@ def _free(line: Line, plain: str) -> list[Item] | None:
     if colon and "=" not in label and len(label) <= 40:
         body = rest
     terms = chain(body)
+    if terms is not None and body is rest and len(terms[-1].shape or ()) > 1 and window_in(terms[0]):
+        layer = _layer(line, label)  # MaxPool(3x3, stride 2): (112-3)/2+1 = 55.5 → 55x55x64
+        if layer and not any(isinstance(item, Claim) or (isinstance(item, Said) and item.heading) for item in layer):
+            return [*layer, Claim(line.number, line.text, "output", terms)]
     if terms is None or len(terms) < 2 or not (re.search(r"[*/xX^+\-]", terms[0].text) or (terms[0].unit and terms[1].unit)):
         return None
     return [Claim(line.number, line.text, "arithmetic", terms)]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from archcalc.worksheet.page import Term
 
 MOST_HINTS = 3
+MOST_TIMES = 10  # what a factor may have been taken too large or too small
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)"
 _PADDED = r"(?:\+\(?(?:2\*([0-9]{1,9})|([0-9]{1,9})\*2|([0-9]{1,9}))\)?)?"
 # (i + 2p - k)/s + 1 in the orders that people write it in, without spaces.
@@ -94,6 +95,7 @@ def factor_hint(terms: tuple[Term, ...], right: int) -> str | None:
         factor = Fraction(found[0].replace(",", ""))
         if factor:
             needed = Fraction(right) / (terms[0].value / factor)
-            if needed.denominator == 1 and needed > 0 and needed != factor:
+            near = factor <= MOST_TIMES * needed and needed <= MOST_TIMES * factor
+            if needed.denominator == 1 and near and needed != factor:
                 return f"{int(needed):,} in place of {int(factor):,}"
     return None

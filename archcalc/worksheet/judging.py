@@ -3,9 +3,9 @@
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.worksheet.checks import Habits
-from archcalc.worksheet.layers import assemble
+from archcalc.worksheet.layers import Network, assemble
 from archcalc.worksheet.matching import Truths
-from archcalc.worksheet.page import Finding, Judgement, Page, Unread
+from archcalc.worksheet.page import Blank, Finding, Judgement, Page, Unread
 from archcalc.worksheet.walk import Walk
 
 LEAST = 2  # claims that must agree before a deviation is the page's convention, not a slip
@@ -41,7 +41,8 @@ def judge(page: Page, model: Graph | None = None) -> Judgement:
                 habits, findings = changed, again
                 conventions.append(said)
     unread = [Finding(item.line, item.text, "unread") for item in page.items if isinstance(item, Unread)]
-    return Judgement(tuple(sorted(findings + unread, key=lambda finding: finding.line)), tuple(conventions))
+    empty = tuple(item for item in page.items if isinstance(item, Blank))
+    return Judgement(tuple(sorted(findings + unread, key=lambda finding: finding.line)), tuple(conventions), empty)
 
 
 def bundled(page: Page) -> Graph:
@@ -56,8 +57,38 @@ def bundled(page: Page) -> Graph:
 
 
 def _walked(page: Page, model: Graph | None, habits: Habits) -> list[Finding]:
+    """Return the findings; where a network leaves open which layers its numbers are of, by the reading with the fewest errors."""
     truths = Truths(model) if model is not None else None
-    return [finding for network in assemble(page.items) for finding in Walk(network, habits, truths).judge()]
+    ahead = assemble(page)
+    if not any(network.leaves_open for network in ahead):
+        return _judged(ahead, truths, habits)
+    below = assemble(page, ahead=False)
+    one_by_one = [([first], [second]) for first, second in zip(below, ahead, strict=False)]
+    pairs = one_by_one if len(below) == len(ahead) else [(below, ahead)]
+    return [finding for pair in pairs for finding in _better(*pair, truths, habits)]
+
+
+def _better(below: list[Network], ahead: list[Network], truths: Truths | None, habits: Habits) -> list[Finding]:
+    """Return the findings of the reading with fewer errors; the search in the model goes on from where that one ended."""
+    place = truths.place if truths is not None else 0
+    tried = []
+    for networks in (below, ahead) if any(network.leaves_open for network in ahead) else (ahead,):
+        if truths is not None:
+            truths.place = place
+        tried.append((_judged(networks, truths, habits), truths.place if truths is not None else 0))
+    findings, place = min(tried, key=lambda reading: _blame(reading[0]))
+    if truths is not None:
+        truths.place = place
+    return findings
+
+
+def _judged(networks: list[Network], truths: Truths | None, habits: Habits) -> list[Finding]:
+    return [finding for network in networks for finding in Walk(network, habits, truths).judge()]
+
+
+def _blame(findings: list[Finding]) -> tuple[int, int, int]:
+    wrong = [finding for finding in findings if finding.verdict == "wrong"]
+    return len(wrong), sum(finding.slip is None for finding in wrong), sum(finding.verdict == "unread" for finding in findings)
 
 
 def _errors(findings: list[Finding]) -> int:
@@ -71,4 +102,6 @@ def _is_habit(findings: list[Finding], key: str, quantities: tuple[str, ...]) ->
     if key == "batch_norm":
         return len(slipped) >= LEAST
     right = [finding for finding in concerned if finding.verdict == "right" and finding.carried_from is None]
+    if key == "mb_or_mib":  # 12.25 MiB and 12,845,056 bytes are right either way
+        right = [finding for finding in right if str(finding.found).lower().endswith(("kb", "mb", "gb", "tb"))]
     return len(slipped) >= LEAST and len(right) <= 1 and len(right) < len(slipped)

@@ -1,27 +1,26 @@
 """Items put together: a layer line opens a block, its shape closes it, and a claim without an open block waits for the next one."""
 
 import re
+from bisect import bisect_right, insort
 
 from msgspec.structs import replace
 
 from archcalc.worksheet import words
-from archcalc.worksheet.page import Claim, From, Item, Said, Sizes, Start, Term, Unread
+from archcalc.worksheet.page import Claim, Finding, From, Item, Page, Said, Sizes, Start, Term, Unread
+from archcalc.worksheet.saying import continues, has_own_name, merged, repeats
+from archcalc.worksheet.unread import LONGEST_LAYER, Beside, beside, is_labelled, is_layer
 
-# Layers that hold no weights: a number of parameters after them is the next layer's, unless it is zero.
+# Layers that hold no weights: a number of parameters after them may be the next layer's, unless it is zero.
 WEIGHTLESS = frozenset(
     "MaxPool2d AvgPool2d GlobalAvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d LocalResponseNorm ReLU Dropout Softmax Flatten "
     "Add Concat Multiply Resize Upsample ZeroPad2d".split()
 )
 IMAGE_CHANNELS = (1, 3)
-# Operators that a heading such as S2 or C3 may mean.
-_FAMILIES = (
-    frozenset({"MaxPool2d", "AvgPool2d", "TrainableSubsample2d"}),
-    frozenset({"Conv2d", "ConnectedConv2d", "ConvTranspose2d"}),
+SUMMED = ("params", "weights", "macs", "flops", "connections")
+_OF_A_BATCH = re.compile(
+    r"(?:batch|배치|バッチ|批)(?![\s\-_]*(?:norm|정규화|正規化|归一化|标准化))(?!\D{0,12}\b1\b)", re.IGNORECASE
 )
-LONGEST_LAYER = 100  # characters: what is longer is a sentence
-_MARKS = re.compile(r"[\s\-*+#>|]*(?:[0-9]{1,2}[.)]\s+)?")
-_NUMBERED = re.compile(r"[^.]{0,12}[0-9]")
-_EQUAL = re.compile(r"[^=:]{0,12}[=:][^=:]{0,40}[0-9]")
+_NOTE = re.compile(r"\((?=[^()]*[^\W\d_]{3})[^()=]*\)\s*[=:≈]")  # parameters (without biases) =
 
 
 class Block:
@@ -32,7 +31,13 @@ class Block:
         self.claims: list[Claim] = []
         self.sources: list[Block | None] = []  # the layers that it says its input comes from, None for the network's input
         self.shares = False  # its parameters are another layer's
+        self.ahead: set[str] = set()  # the quantities whose numbers stood before its line
         self.closed = said.built is not None or (said.op == "Linear" and said.count is not None)
+
+    @property
+    def line(self) -> int:
+        """The last line that says something of it."""
+        return self.claims[-1].line if self.claims else self.said.line
 
     @property
     def is_untouched(self) -> bool:
@@ -72,8 +77,9 @@ class Network:
         self.start: Start | None = None
         self.blocks: list[Block] = []
         self.totals: list[tuple[Claim, int]] = []  # with how many blocks stood before
-        self.unread: list[tuple[int, int]] = []  # lines that say something of a layer, with how many blocks stood before
-        self.unlinked: list[From] = []
+        self.besides: list[Beside] = []  # lines that may hold another part of a sum
+        self.unplaced: list[Finding] = []  # lines that were read, but not what they belong to
+        self.leaves_open = False  # which layers some numbers belong to
         self.of_input: list[Claim] = []  # numbers of the input itself
         self.alone: list[Claim] = []  # arithmetic, and claims that found no layer
 
@@ -83,10 +89,13 @@ class Network:
         return self.blocks[-1] if self.blocks else None
 
 
-def assemble(items: tuple[Item, ...]) -> list[Network]:
-    """Return the networks of the page, one after the other."""
-    assembly = _Assembly()
-    for item in items:
+def assemble(page: Page, ahead: bool = True) -> list[Network]:
+    """Return the networks of the page, one after the other.
+
+    ``ahead`` takes numbers below a layer that has none of the kind for the next one's, whose line they stand ahead of.
+    """
+    assembly = _Assembly(page, ahead)
+    for item in page.items:
         if isinstance(item, Start):
             assembly.begin(item)
         elif isinstance(item, Said):
@@ -95,19 +104,23 @@ def assemble(items: tuple[Item, ...]) -> list[Network]:
             assembly.claim(item)
         elif isinstance(item, From):
             assembly.link(item)
-        elif _is_layer(item.text) or _is_claim(item.text):
+        elif isinstance(item, Unread):
             assembly.pass_over(item)
     assembly.end()
     return assembly.networks
 
 
 class _Assembly:
-    def __init__(self) -> None:
+    def __init__(self, page: Page, ahead: bool) -> None:
         self.networks = [Network()]
+        self.ahead = ahead
         self.waiting: list[Claim] = []
         self.named: dict[str, Block] = {}
         self.summarised = 0  # layers of a listing whose summary has been read
-        self.aside: tuple[int, Block] | None = None  # a line that names an earlier layer again
+        self.aside: Block | None = None  # an earlier layer that was named again
+        told = {item.line for item in page.items if not isinstance(item, Unread)}
+        self.sums = [line.number for line in page.lines if words.lower(line.plain).strip(" :.") in words.TOTAL_WORDS]
+        self.apart = [line.number for line in page.lines if line.plain and line.role == "prose" and line.number not in told]
 
     @property
     def network(self) -> Network:
@@ -124,33 +137,49 @@ class _Assembly:
         if open_block is not None and not open_block.is_bare and start.term is not None:
             open_block.add(Claim(start.line, start.text, "input", (start.term,)))
             return
+        heading = self._heading_above(start.line)
         if self._solid():
             self._new_network()
         self._forget_headings()
+        if heading is not None:
+            self._open_block(heading.said)
         self.network.start = start if start.term is not None or self.network.start is None else self.network.start
 
     def say(self, said: Said) -> None:
         """Open a block, or add to the open one what this line says more of the same layer."""
         open_block = self._open()
         key = said.name.lower()
-        if open_block is not None and _continues(open_block, said):
-            open_block.said = _merged(open_block.said, said)
+        if open_block is not None and continues(open_block.said, said):
+            open_block.said = merged(open_block.said, said)
             open_block.closed = open_block.said.op == "Linear" and open_block.said.count is not None
             return
+        self.aside = None
         if said.built is None and said.op is not None and self._summarised(said):
             return
         if said.row:
             said = replace(said, op=None)
-        if said.heading and key and key in self.named and self.named[key] is not open_block:
-            self.aside = (said.line, self.named[key])
-            return
+        earlier = self.named.get(key)
+        if earlier is not None and earlier is not open_block and repeats(earlier.said, said):
+            earlier.said = earlier.said if said.heading else merged(said, earlier.said)
+            self.aside = earlier
+        elif said.more:
+            self._leave_out(said, "no heading above it says which layer this is about")
+        else:
+            self._open_block(said)
+
+    def _open_block(self, said: Said) -> None:
         block = Block(said)
         self.network.blocks.append(block)
-        if key:
-            self.named[key] = block
+        if said.name:
+            self.named[said.name.lower()] = block
         for claim in self.waiting:
             block.add(claim)
+            block.ahead.add(claim.quantity)
         self.waiting.clear()
+
+    def _leave_out(self, item: Item, because: str) -> None:
+        insort(self.apart, item.line)
+        self.network.unplaced.append(Finding(item.line, item.text, "unread", because=because))
 
     def _summarised(self, said: Said) -> bool:
         """Find the layer of a listing that a row of its printed summary is about, in their order."""
@@ -162,7 +191,7 @@ class _Assembly:
                 and type(built).__name__ == said.op
                 and (not said.name or not blocks[index].said.name or said.heading)
             ):
-                self.aside = (said.line, blocks[index])
+                self.aside = blocks[index]
                 self.summarised = index + 1
                 return True
         return False
@@ -172,7 +201,7 @@ class _Assembly:
         last = self.network.last
         known = [self.named.get(name.lower()) for name in item.names]
         if last is None or any(block is None and name.lower() != "input" for name, block in zip(item.names, known, strict=True)):
-            self.network.unlinked.append(item)
+            self._leave_out(item, "the page has no such layer")
             if last is not None:
                 last.said = replace(last.said, op=None, kernel=None, built=None)
         elif item.shares:
@@ -182,21 +211,31 @@ class _Assembly:
 
     def pass_over(self, unread: Unread) -> None:
         """Take note of a layer or a number that could not be read: what follows may come from it, and sums may hold it."""
-        self.network.unread.append((unread.line, len(self.network.blocks)))
+        if unread.beside:
+            return
+        if (part := beside(unread)) is not None:
+            self.network.besides.append(part)
         begun = self.network.start is not None or self._solid()
-        if begun and len(unread.text) <= LONGEST_LAYER and _is_layer(unread.text):
+        if begun and len(unread.text) <= LONGEST_LAYER and is_layer(unread.text):
+            self.aside = None
             self.network.blocks.append(Block(Said(unread.line, unread.text, None)))
 
     def claim(self, claim: Claim) -> None:
         """Give the claim to the block that it belongs to."""
+        if not claim.total and self._is_of_sum(claim):
+            claim = replace(claim, total=True) if claim.quantity in SUMMED else replace(claim, quantity="arithmetic")
         if claim.total:
             self.network.totals.append((claim, len(self.network.blocks)))
         elif claim.quantity == "arithmetic":
             self.network.alone.append(claim)
+            if is_labelled(claim.text) and (value := claim.terms[-1].value) is not None and value.denominator == 1:
+                self.network.besides.append(Beside(claim.line, int(value), True))
+        elif claim.beside and self.network.last is not None:
+            self.network.last.add(claim)
         elif self._is_of_start(claim):
             self.network.of_input.append(claim)
-        elif self.aside is not None and self.aside[0] == claim.line:
-            self.aside[1].add(claim)
+        elif self.aside is not None:
+            self.aside.add(claim)
         elif claim.quantity == "input":
             self._input(claim)
         elif claim.quantity == "output":
@@ -214,9 +253,14 @@ class _Assembly:
         )
 
     def end(self) -> None:
-        """Leave alone the claims that no layer came for."""
-        self.network.alone += self.waiting
-        self.waiting = []
+        """Give the claims that no further layer came for to the last one, if nothing stands between."""
+        last = self.network.last
+        for claim in self.waiting:
+            if last is not None and claim.quantity != "input" and not self._is_apart(last.line, claim):
+                last.add(claim)
+            else:
+                self.network.alone.append(claim)
+        self.waiting.clear()
 
     def _open(self) -> Block | None:
         last = self.network.last
@@ -230,10 +274,17 @@ class _Assembly:
         self.network.blocks.clear()
         self.named.clear()
 
+    def _heading_above(self, line: int) -> Block | None:
+        """Take back the heading right above the line of an input: it names the network's first layer."""
+        last = self.network.last
+        if last is None or not last.is_bare or last.said.line != line - 1 or not has_own_name(last.said):
+            return None
+        return self.network.blocks.pop()
+
     def _new_network(self) -> None:
-        self.network.alone += self.waiting
-        self.waiting = []
+        self.end()
         self.named = {}
+        self.aside = None
         self.summarised = 0
         self.networks.append(Network())
 
@@ -295,59 +346,38 @@ class _Assembly:
         else:
             self.network.alone.append(claim)
 
+    def _is_of_sum(self, claim: Claim) -> bool:
+        """Whether a heading such as Total stands between the last layer and the claim."""
+        last = self.network.last
+        of_layer = claim.quantity in ("input", "output", "flat", "arithmetic")
+        return last is not None and not of_layer and bisect_right(self.sums, last.line) < bisect_right(self.sums, claim.line)
+
     def _count(self, claim: Claim) -> None:
         last = self.network.last
-        if last is not None and self._takes(last, claim):
-            last.add(claim)
-        else:
+        if claim.quantity not in ("params", "weights", "param_memory") and _OF_A_BATCH.search(claim.text):
+            self.network.alone.append(claim)  # the layers are those of one image
+            return
+        if last is None or self._is_ahead(last, claim):
             self.waiting.append(claim)
+            return
+        before = next((other.line for other in last.claims if other.quantity == claim.quantity), claim.line)
+        if before < claim.line and (self._is_apart(before, claim) or _NOTE.search(claim.text)):
+            self._leave_out(claim, f"the layer above has this on line {before}, and it is not told what this one is of")
+        else:
+            last.add(claim)
 
-    def _takes(self, block: Block, claim: Claim) -> bool:
-        if block.said.line == claim.line:
-            return True
-        if block.has(claim.quantity):
+    def _is_ahead(self, block: Block, claim: Claim) -> bool:
+        """Whether a number may be the next layer's: the one before has such a number from ahead of its line, or none at all."""
+        if claim.line == block.said.line or any(other.line == claim.line for other in block.claims):
             return False
-        if not block.closed or any(other.line == claim.line for other in block.claims):
-            return True
-        value = claim.terms[-1].value
-        return block.said.op not in WEIGHTLESS or value == 0 or claim.quantity in ("memory", "neurons")
+        if block.has(claim.quantity):
+            leaves_open = claim.quantity in block.ahead
+        else:
+            leaves_open = block.closed and block.said.op in WEIGHTLESS and claim.quantity not in ("memory", "neurons")
+            leaves_open = leaves_open and claim.terms[-1].value != 0
+        self.network.leaves_open |= leaves_open
+        return leaves_open and self.ahead
 
-
-def _continues(block: Block, said: Said) -> bool:
-    """Whether a line says more of the layer that a heading named, and not of the next one."""
-    before = block.said
-    if before.built is not None or said.built is not None or said.line == before.line:
-        return False
-    if said.op is None:
-        return not said.heading and before.kernel is None and before.count is None
-    if not before.heading or (said.name and before.name and said.name.lower() != before.name.lower()):
-        return False
-    return (
-        before.op in (said.op, None)
-        or any({before.op, said.op} <= family for family in _FAMILIES)
-        or (before.op == "Conv2d" and said.name == before.name)
-    )
-
-
-def _merged(first: Said, more: Said) -> Said:
-    """Return what both lines say, the second being the fuller one; the name stays the heading's."""
-    said = {name: getattr(more, name) for name in more.__struct_fields__ if getattr(more, name) not in (None, "")}
-    said.update(name=first.name or more.name, op=more.op or first.op, heading=False)
-    return replace(first, **said)
-
-
-def _is_layer(text: str) -> bool:
-    """Whether an unread line begins as layer lines do."""
-    small = words.lower(text)
-    marks = _MARKS.match(small)
-    place = marks.end() if marks else 0
-    operator = words.OPERATOR_LEXICON.at(small, place)
-    return operator is not None and _NUMBERED.match(small, place + len(operator)) is not None
-
-
-def _is_claim(text: str) -> bool:
-    """Whether an unread line seems to give a number for a quantity."""
-    small = words.lower(text)
-    if len(small) > 4 * LONGEST_LAYER or _EQUAL.search(small) is None:
-        return False
-    return any(word in small for word in words.QUANTITY_WORDS)
+    def _is_apart(self, line: int, claim: Claim) -> bool:
+        """Whether something between the line and the claim was not read, or is in words alone."""
+        return bisect_right(self.apart, line) < bisect_right(self.apart, claim.line)

@@ -3,11 +3,14 @@
 import ast
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archcalc.errors import ArchcalcError
 from archcalc.ops import Op
+from archcalc.worksheet.classes import Module, module_in
+from archcalc.worksheet.comments import remarks
 from archcalc.worksheet.frameworks import Layer, input_sizes, layer_of
 from archcalc.worksheet.page import Item, Line, Said, Sizes, Start, Term
 
@@ -119,6 +122,14 @@ class _Listing:
         self.lines: set[int] = set()
         self.networks: list[tuple[Start | None, list[tuple[int, str, Layer]]]] = []
 
+    def take_module(self, module: Module, first: int, texts: dict[int, str]) -> None:
+        """Take the layers of a class that begins below line ``first`` of the page."""
+        self.values = {name: literal_of(default, {}) for name, default in module.defaults.items()}
+        whole = Statement(first, first, "", module.tree)
+        for name, call in module.calls:
+            _element(self, call, name, whole, texts, 0)
+        self.lines.update(range(first + module.tree.lineno - 1, first + (module.tree.end_lineno or module.tree.lineno)))
+
     def close(self) -> None:
         """End the network that has been listed so far."""
         if self.layers:
@@ -129,7 +140,12 @@ class _Listing:
 def _read(region: list[Line]) -> Found | None:
     listing = _Listing()
     texts = {line.number: line.text for line in region}
+    module = module_in("\n".join(texts.values())) if region[0].role == "code" else None
+    if module is not None:
+        listing.take_module(module, region[0].number, texts)
     for statement in _statements(region):
+        if statement.first in listing.lines:
+            continue
         if statement.tree is not None:
             used = _take(listing, statement, texts)
             if used or region[0].role != "code" or _is_code(statement.tree):
@@ -140,11 +156,28 @@ def _read(region: list[Line]) -> Found | None:
     if not listing.networks:
         return None
     items: list[Item] = []
-    for start, layers in listing.networks:
+    ends = [layers[0][0] for _, layers in listing.networks[1:]] + [region[-1].number + 1]
+    lines = sorted(listing.lines)
+    begin = 0
+    for (start, layers), end in zip(listing.networks, ends, strict=True):
         items.append(start or Start(layers[0][0], layers[0][1], None, True))
+        said: dict[int, list[Said]] = {}
         for number, text, layer in layers:
-            items.append(Said(number, text, layer.op, name=layer.name, built=layer.built, x=layer.x, heading=layer.built is None))
+            line = Said(number, text, layer.op, name=layer.name, built=layer.built, x=layer.x, heading=layer.built is None)
+            said.setdefault(number, []).append(line)
+        begin, first = bisect_left(lines, end), begin
+        for number in lines[first:begin]:
+            if number in said or start is None or number != start.line:  # the input's comment may be where its sizes come from
+                items += _with_remarks(number, texts[number], said.get(number, []))
     return Found(items, listing.lines)
+
+
+def _with_remarks(number: int, text: str, layers: list[Said]) -> Iterator[Item]:
+    """Yield a line's layers, and what its comment says behind those that it is about."""
+    told = remarks(number, text, layers)
+    for place in range(len(layers) + 1):
+        yield from layers[place - 1 : place] if place else ()
+        yield from (item for behind, item in told if behind == place)
 
 
 def _is_code(tree: ast.stmt) -> bool:

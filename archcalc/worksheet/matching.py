@@ -12,7 +12,8 @@ from archcalc.worksheet.page import Claim, Finding, Said, Term
 FLOAT_BYTES = 4
 
 _KINDS = {
-    "Conv2d": ("Conv2d", "ConnectedConv2d"),
+    "Conv2d": ("Conv2d", "ConnectedConv2d", "Conv1d", "Conv3d"),
+    "TrainableSubsample2d": ("MaxPool2d", "AvgPool2d", "TrainableSubsample2d"),
     "MaxPool2d": ("MaxPool2d", "AvgPool2d", "TrainableSubsample2d"),
     "AvgPool2d": ("MaxPool2d", "AvgPool2d", "TrainableSubsample2d"),
     "GlobalAvgPool2d": ("GlobalAvgPool2d", "AdaptiveAvgPool2d"),
@@ -41,32 +42,47 @@ class Truths:
             self.names.setdefault(_plain(node.name.rpartition(".")[2]), node)
         self.place = 0
         self.places = {node.name: index for index, node in enumerate(self.nodes)}
+        self.dense = [node for node in self.nodes if _is_dense(node)]
         inputs = graph.inputs
         self.input: Shape | None = _image(inputs[0].output) if len(inputs) == 1 else None
         self.is_branched = any(node.op.merges for node in self.nodes)
         self._totals: dict[str, int] = {}
 
-    def match(self, said: Said) -> Known | None:
+    def match(self, said: Said, output: Term | None = None) -> Known | None:
         """Return the model's layer that is meant; the search by order goes on from the last one found."""
         node = self.names.get(_plain(said.name)) if said.name else None
         kinds = _KINDS.get(said.op or "", (said.op,))
         if node is not None and node.name == said.name:
             kinds = (type(node.op).__name__,)  # its full name leaves no doubt
         if node is None or (said.op is not None and type(node.op).__name__ not in kinds):
-            node = self._next(said, kinds)
+            node = self._next(said, output)
         if node is None:
             return None
         self.place = self.places[node.name] + 1
         x = self.graph.x(node)
         return Known(node.name, node.op, Shape() if node.op.merges else _image(x), _image(node.output))
 
-    def _next(self, said: Said, kinds: tuple[str | None, ...]) -> Node | None:
+    def _next(self, said: Said, output: Term | None) -> Node | None:
         if said.op is None:
             return None
+        kinds = _KINDS.get(said.op, (said.op,))
+        if said.op == "Linear" or (said.op == "Conv2d" and said.kernel is None):  # LeNet's C5 is either
+            dense = self._next_dense(said, output)
+            if dense is not None:
+                return dense
         for index in range(self.place, len(self.nodes)):
             if type(self.nodes[index].op).__name__ in kinds:
                 return self.nodes[index]
         return None
+
+    def _next_dense(self, said: Said, output: Term | None) -> Node | None:
+        """Return the next layer of as many units that each see all of the input; for a fully connected one, else the next one."""
+        units = said.count or (output.shape[0] if output is not None and output.shape is not None and len(output.shape) == 1 else 0)
+        ahead = [node for node in self.dense if self.places[node.name] >= self.place]
+        equal = next((node for node in ahead if node.output.c == units), None)
+        if equal is not None or said.op != "Linear":
+            return equal
+        return next((node for node in ahead if type(node.op).__name__ != "Conv2d"), ahead[0] if ahead else None)
 
     def statement(self, said: Said, known: Known) -> list[Finding]:
         """Return a finding for each thing that the layer line says otherwise than the model."""
@@ -77,9 +93,10 @@ class Truths:
             ("padding", _pair(said.padding) if said.padding != "valid" else (0, 0), _padding(known, said.padding)),
             ("count", said.count, getattr(known.op, "out_channels", None) or getattr(known.op, "out_features", None)),
             ("groups", said.groups, getattr(known.op, "groups", None)),
+            ("dilation", said.dilation, getattr(known.op, "dilation", None)),
         )
         for what, stated, true in pairs:
-            if stated is not None and true is not None and stated != true:
+            if stated is not None and true is not None and not _alike(stated, true):
                 word = {"count": "outputs", "kernel": "a kernel of"}.get(what, what)
                 told, meant = _shown(stated), _shown(true)
                 because = f"{known.name} has {meant} outputs" if what == "count" else f"{known.name} has {word} {meant}"
@@ -122,6 +139,19 @@ class Truths:
             sums["neurons"] += node.op.neurons(x, node.output)
             sums["connections"] += node.op.connections(x, node.output)
         return sums
+
+
+def _is_dense(node: Node) -> bool:
+    """Whether each unit of the layer sees all of its input: a fully connected one, or a convolution that makes one pixel."""
+    kind = type(node.op).__name__
+    return kind in ("Linear", "RBF") or (kind == "Conv2d" and set(node.output.axes) == {1})
+
+
+def _alike(stated: object, true: object) -> bool:
+    """Whether both are the same, along as many axes as each is written for: a 1-D kernel of 80 is 80x1 and 80x80 too."""
+    if not isinstance(stated, tuple) or not isinstance(true, tuple) or len(stated) == len(true):
+        return stated == true
+    return len(set(true)) == 1 and stated[0] == true[0] and set(stated) <= ({true[0], 1} if len(true) == 1 else {true[0]})
 
 
 def _image(shape: Shape) -> Shape:

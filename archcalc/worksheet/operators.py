@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -18,6 +19,7 @@ _NO_BIAS = re.compile(r"\(([^()]*) \+ 0\)\*")
 UNKNOWN = 0  # channels that the page does not tell
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
+_OF_1998 = re.compile("[CS][1-9]")
 _FIELDLESS = frozenset(
     "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity "
     "Add Multiply Concat".split()
@@ -32,6 +34,8 @@ def shape_of(term: Term, like: Shape | None = None) -> Shape | None:
         return None
     if len(sizes) == 1:
         return Shape((1, sizes[0]))
+    if like is not None and len(like) != 4 and len(like) == len(sizes) + 1:
+        return Shape((1, *sizes)) if tuple(like[1:]) == sizes else Shape((1, sizes[-1], *sizes[:-1]))
     if len(sizes) == 2:
         return Shape((1, UNKNOWN, *sizes))
     if len(sizes) != 3:
@@ -54,7 +58,9 @@ def fits(term: Term, y: Shape) -> bool:
     if len(y) == 2:
         return tuple(size for size in sizes if size != 1) == tuple(size for size in y[1:] if size != 1)
     if len(y) != 4:
-        return tuple(sizes) == tuple(y[1:])
+        c, *axes = y[1:]
+        batch_of_one = axes[0] == 1 and tuple(sizes) == (*axes[1:], c)  # a first 1 is read as that
+        return batch_of_one or tuple(sizes) in ((c, *axes), (*axes, c))
     c, h, w = y[1:]
     if len(sizes) == 3:
         orders = ((c, h, w),) if term.channels == "first" else ((h, w, c), (c, h, w))
@@ -67,7 +73,7 @@ def fits(term: Term, y: Shape) -> bool:
 def sizes_of(y: Shape, term: Term | None = None) -> Sizes:
     """Return a shape as the page writes shapes: channels last, unless the term beside it has them first or leaves them out."""
     if len(y) != 4:
-        return tuple(y[1:])
+        return (*y[2:], y[1])
     c, h, w = y[1:]
     if c == UNKNOWN or (term is not None and term.shape is not None and len(term.shape) == 2):
         return (h, w)
@@ -122,10 +128,10 @@ def readings(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
 
 def _convolutions(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
     assert said.kernel is not None
-    count = said.count or _channels(output)
+    groups = said.groups or _implied_groups(said, x)
+    count = said.count or _channels(output) or (groups if said.depthwise and groups > 1 else None)
     if not count:
         return
-    groups = said.groups or _implied_groups(said, x)
     for stride, padding in _windows(said.kernel, said.stride, said.padding, (1, 1)):
         yield from _made(
             "Conv2d",
@@ -140,7 +146,9 @@ def _convolutions(said: Said, x: Shape | None, output: Term | None) -> Iterator[
 
 
 def _implied_groups(said: Said, x: Shape | None) -> int:
-    """Return 2 where each kernel is said to see half of the channels, as on AlexNet's two GPUs."""
+    """Return the channels for a depthwise convolution, 2 where each kernel sees half of them, as on AlexNet's two GPUs, else 1."""
+    if said.depthwise and x is not None and len(x) == 4 and x.c != UNKNOWN:
+        return int(x.c)
     return 2 if said.depth and x is not None and len(x) == 4 and said.depth * 2 == x.c else 1
 
 
@@ -170,6 +178,19 @@ def _windows(
     for s in strides:
         for p in paddings:
             yield s, p
+
+
+def of_1998(said: Said, op: Op, x: Shape | None, params: set[Fraction | None]) -> Op | None:
+    """Return LeNet-5's own layer where the page counts its parameters: pooling that learns, and a C3 that sees part of the maps."""
+    if x is None or type(op).__name__ not in ("AvgPool2d", "Conv2d") or not _OF_1998.fullmatch(said.name) or not any(params):
+        return None
+    from archcalc.spec import load  # deferred: few pages are about it
+
+    lenet = load("lenet5")
+    node = next((node for node in lenet.layers if node.name == said.name), None)
+    if node is None or Shape(lenet.x(node)).c != x.c or output_of(node.op, x) != output_of(op, x):
+        return None
+    return node.op if node.op.params(x) in params else None
 
 
 def _made(name: str, **arguments: Any) -> Iterator[Op]:

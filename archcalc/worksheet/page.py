@@ -55,8 +55,8 @@ class Claim(msgspec.Struct, frozen=True):
 
     ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``macs``, ``flops``,
     ``memory`` (of the activations), ``param_memory``, ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a claim
-    about the
-    whole network. ``layer`` names the layer where the line does so itself.
+    about the whole network. ``layer`` names the layer where the line does so itself. ``beside`` marks a comment in code, which is
+    about the layer beside it.
     """
 
     line: int
@@ -65,6 +65,7 @@ class Claim(msgspec.Struct, frozen=True):
     terms: tuple[Term, ...]
     total: bool = False
     layer: str = ""
+    beside: bool = False
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -72,7 +73,8 @@ class Said(msgspec.Struct, frozen=True):
 
     ``op`` is the operator's name in ``archcalc.ops.OPS``. ``depth`` is a kernel's third number, the input channels it sees.
     ``built`` is the operator itself, where a listing gives it whole; ``x`` is what a listing says comes in (channels or features).
-    ``row`` marks a row of a printed summary, which leaves out what has no module of its own.
+    ``row`` marks a row of a printed summary, which leaves out what has no module of its own. ``more`` marks a line that only adds
+    to the layer that a heading names, and says nothing by itself: ``stride 4, padding 0``.
     """
 
     line: int
@@ -89,9 +91,11 @@ class Said(msgspec.Struct, frozen=True):
     bias: bool | None = None
     rounding: str | None = None
     heading: bool = False
+    depthwise: bool = False
     built: Op | None = None
     x: int | None = None
     row: bool = False
+    more: bool = False
     branches: tuple[Sizes, ...] = ()
 
 
@@ -114,13 +118,21 @@ class From(msgspec.Struct, frozen=True):
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """A line with digits that fits no form."""
+    """A line with digits that fits no form; ``beside`` marks a comment in code, whose layers are known."""
+
+    line: int
+    text: str
+    beside: bool = False
+
+
+class Blank(msgspec.Struct, frozen=True):
+    """A line that asks for an answer and holds none."""
 
     line: int
     text: str
 
 
-Item = Said | Claim | Start | From | Unread
+Item = Said | Claim | Start | From | Unread | Blank
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -164,10 +176,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """All findings in the page's order, and ``conventions``: what differs on the whole page, said once."""
+    """All findings in the page's order, and ``conventions``: what differs on the whole page, said once.
+
+    ``empty`` are the answers that the page asks for and does not hold.
+    """
 
     findings: tuple[Finding, ...]
     conventions: tuple[str, ...] = ()
+    empty: tuple[Blank, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

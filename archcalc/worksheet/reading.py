@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from archcalc.errors import ArchcalcError
+from archcalc.worksheet.blanks import blanks
 from archcalc.worksheet.forms import read_line
 from archcalc.worksheet.listing import listings
 from archcalc.worksheet.page import Item, Line, Page, Said, Sizes, Unread
@@ -12,7 +13,7 @@ from archcalc.worksheet.text import lines as lines_of
 from archcalc.worksheet.text import normalised
 
 # A heading that is one name, as layers have them: features.0, layer1.0.conv1
-_NAMED = re.compile(r"#{2,6}\s+`?([A-Za-z_][\w\-]*(?:\.[\w\-]+)*)`?\s*")
+_NAMED = re.compile(r"#{2,6}\s+`?([^\W\d][\w\-]*(?:\.[\w\-]+)*)`?\s*")
 
 
 def read(text: str | bytes) -> Page:
@@ -34,8 +35,14 @@ def read(text: str | bytes) -> Page:
             if named and (name := _NAMED.fullmatch(line.text)):
                 items.append(_heading(line, name[1]))
                 continue
-            items += read_line(line if line.role == "prose" else _in_fence(line))
+            items += _read(line if line.role == "prose" else _in_fence(line))
     return Page(lines, tuple(items), **matter)
+
+
+def _read(line: Line) -> list[Item]:
+    """Return what a line says; of one that is half filled in, that it is not whole."""
+    empty = blanks(line)
+    return [*(item for item in read_line(line) if not (empty and isinstance(item, Unread))), *empty]
 
 
 def _heading(line: Line, name: str) -> Item:
@@ -60,7 +67,9 @@ def _tables(lines: tuple[Line, ...]) -> dict[int, list[Item]]:
             rows = list(lines[index:end])
             read = read_table(rows)
             found[rows[0].number] = (
-                read if read is not None else [Unread(r.number, r.text) for r in rows if re.search("[0-9]", r.text)]
+                [*read, *(blank for row in rows[2:] for blank in blanks(row))]
+                if read is not None
+                else [Unread(r.number, r.text) for r in rows if re.search("[0-9]", r.text)]
             )
         index = max(end, index + 1)
     return found
@@ -74,9 +83,10 @@ def _front_matter(lines: tuple[Line, ...]) -> dict[str, Any]:
     import yaml  # deferred: most pages have none
 
     text = "\n".join(rows)
-    if "&" in text or "*" in text:
-        raise ArchcalcError("E242", "the lines before the page hold an anchor or an alias", help="model: alexnet, set: {towers: 2}")
     try:
+        if any(getattr(event, "anchor", None) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            message = "the lines before the page hold an anchor or an alias"
+            raise ArchcalcError("E242", message, help="model: alexnet, set: {towers: 2}")
         read = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ArchcalcError("E242", "the lines before the page cannot be read as YAML", help="model: alexnet") from None

@@ -100,22 +100,28 @@ def _unshared(case: Case) -> Numbers:
         yield _weights(case) * prod(case.y.axes) + _biases(case)
 
 
-def _groups(case: Case) -> Numbers:
-    if not _is_conv(case):
-        return
-    groups: int = case.op.groups  # type: ignore[attr-defined]
-    for other in (1, 2) if groups > 1 else (2,):
-        if other != groups and case.x.c % other == 0:
-            yield conv_params(k=_kernel(case), c_in=case.x.c, c_out=case.y.c, g=other, bias=case.op.bias)  # type: ignore[attr-defined]
-    if groups > 1:
-        yield _weights(case) // groups + _biases(case)
+def _groups(case: Case) -> int:
+    return getattr(case.op, "groups", 1)
 
 
-def _groups_of_macs(case: Case) -> Numbers:
-    groups: int = getattr(case.op, "groups", 1)
-    if groups > 1:
-        yield case.right * groups
-        yield case.right // groups
+def _in_groups(case: Case, groups: int) -> Numbers:
+    if _is_conv(case) and _groups(case) != groups and case.x.c % groups == 0:
+        yield conv_params(k=_kernel(case), c_in=case.x.c, c_out=case.y.c, g=groups, bias=case.op.bias)  # type: ignore[attr-defined]
+
+
+def _groups_twice(case: Case) -> Numbers:
+    if _is_conv(case) and _groups(case) > 1:
+        yield _weights(case) // _groups(case) + _biases(case)
+
+
+def _macs_without_groups(case: Case) -> Numbers:
+    if _groups(case) > 1:
+        yield case.right * _groups(case)
+
+
+def _macs_groups_twice(case: Case) -> Numbers:
+    if _groups(case) > 1:
+        yield case.right // _groups(case)
 
 
 def _swapped(case: Case) -> Numbers:
@@ -176,12 +182,15 @@ SLIPS: tuple[Slip, ...] = (
     Slip("bias_per_layer", ("params",), _bias_once, "one bias is counted for the whole layer, not one per output"),
     Slip("bias_added", ("params",), _bias_added, "biases are counted, which this layer does not have"),
     Slip("input_channels", ("params",), _no_input_channels, "the input's {c_in} channels are left out"),
-    Slip("groups", ("params",), _groups, "the groups are taken wrongly: {groups} here"),
+    Slip("groups", ("params",), lambda case: _in_groups(case, 1), "the {groups} groups are forgotten"),
+    Slip("groups", ("params",), lambda case: _in_groups(case, 2), "it is counted as if in 2 groups, not {groups}"),
+    Slip("groups", ("params",), _groups_twice, "the {groups} groups are taken twice"),
     Slip("swapped", ("params",), _swapped, "input and output are swapped"),
     Slip("flattened_early", ("params",), _early_flat, "the map is flattened before the last pool, at {before}"),
     Slip("batch_norm", ("params",), _norm_channels, "BatchNorm learns 2 numbers per channel, a scale and a shift"),
     Slip("unshared", ("params",), _unshared, "every position has a kernel of its own: a convolution shares one"),
-    Slip("groups", ("macs", "flops"), _groups_of_macs, "the groups are taken wrongly: {groups} here"),
+    Slip("groups", ("macs", "flops"), _macs_without_groups, "the {groups} groups are forgotten"),
+    Slip("groups", ("macs", "flops"), _macs_groups_twice, "the {groups} groups are taken twice"),
     Slip("mac_or_flop", ("macs",), _doubled, "multiplications and additions are counted apart: those are FLOPs, a MAC is both"),
     Slip("mac_or_flop", ("flops",), _halved, "these are MACs: each is 2 floating-point operations"),
     Slip("input_size", ("macs", "flops", "connections"), _input_size, "the input's size stands where the output's belongs"),
@@ -218,7 +227,7 @@ def _worded(slip: Slip, case: Case, written: int) -> str:
     told = slip.said.format(
         difference=f"{difference:+,}",
         c_in=f"{case.x.c:,}",
-        groups=getattr(case.op, "groups", 1),
+        groups=_groups(case),
         before="" if case.before is None else str(case.before),
     )
     return f"{written:,} is what you get if {told}" if not slip.key.startswith(("mac", "batch")) else f"{written:,}: {told}"

@@ -12,6 +12,7 @@ _MERGES = {
     **dict.fromkeys(("concat", "concatenate", "concatenation", "연결", "결합"), "Concat"),
     "multiply": "Multiply",
 }
+_OF_FEATURES = ("add", "concat", "multiply")  # merge flat tensors too: Concat: 256 + 256
 _MERGE = re.compile(rf"(?P<kind>{'|'.join(_MERGES)})\s*:\s*(?P<sizes>[0-9][0-9xX*,+\s]*[0-9])", re.IGNORECASE)
 _TO = re.compile(
     r"(?P<kind>adaptive\s+average\s+pooling|adaptive\s+avg\s+pool|adaptive\s+max\s+pooling|resize|resizing|upsample)\s+to\s+"
@@ -25,7 +26,7 @@ _TO_KINDS = {
     "resizing": "Resize",
     "upsample": "Resize",
 }
-_NAME = r"[A-Za-z_][\w\-]*(?:\.[\w\-]+)*"
+_NAME = r"[^\W\d][\w\-]*(?:\.[\w\-]+)*"
 _FROM = re.compile(rf"(?:input\s+)?from:?\s+(?P<names>{_NAME}(?:(?:\s*,\s*|\s+and\s+){_NAME}){{0,{MOST_BRANCHES}}})")
 _SHARES = re.compile(rf"the parameters are those of (?P<name>{_NAME})")
 _TABLE = re.compile(
@@ -74,8 +75,9 @@ def read_special(line: Line, plain: str) -> list[Item] | None:
 
 
 def _merge(line: Line, found: "re.Match[str]") -> list[Item] | None:
-    parts = re.split(r"\s*\+\s*|(?<=[0-9])\s*\*\s+(?=[0-9]+ x)", found["sizes"])
-    branches = [sizes_in(part) for part in parts]
+    flat = found["kind"].lower() in _OF_FEATURES and re.fullmatch(r"[0-9]+(?:\s*[+*]\s*[0-9]+)+", found["sizes"])
+    parts = re.split(r"\s*[+*]\s*" if flat else r"\s*\+\s*|(?<=[0-9])\s*\*\s+(?=[0-9]+ x)", found["sizes"])
+    branches = [sizes_in(f"[{part}]" if flat else part) for part in parts]
     if not 2 <= len(branches) <= MOST_BRANCHES or any(branch is None for branch in branches):
         return None
     sizes = tuple(branch[0] for branch in branches if branch is not None)

@@ -3,8 +3,9 @@
 import re
 
 from archcalc.worksheet import words
-from archcalc.worksheet.forms import chain
+from archcalc.worksheet.forms import chain, counted_as
 from archcalc.worksheet.layerline import read_layer_line
+from archcalc.worksheet.named_units import PERCENT, in_unit, split
 from archcalc.worksheet.page import Claim, Item, Line, Said, Start, Unread
 from archcalc.worksheet.terms import read_term, sizes_in
 
@@ -30,6 +31,7 @@ _MORE = {
     "channels": "count",
     "커널": "kernel",
     "필터": "kernel",
+    "receptive field": "",  # grows from layer to layer
     "size/stride": "",
 }
 _TOTAL = re.compile(rf"(?:{words.TOTAL})\b.*")
@@ -38,14 +40,15 @@ _INPUT = re.compile(r"(?:input|image|data|입력|입력층|入力|输入)(?:\s*(
 
 def read_table(rows: list[Line]) -> list[Item] | None:
     """Return what the rows of a table say, None for a table whose columns are about something else."""
-    columns = [_column(cell) for cell in _cells(rows[0].plain)]
+    headers = [_header(cell) for cell in _cells(rows[0].plain)]
+    columns = [column for column, _ in headers]
     quantities = [column for column in columns if column in words.QUANTITIES]
     if not quantities or len(columns) < 2:
         return None
     named = next((index for index, column in enumerate(columns) if column == "name"), 0)
     items: list[Item] = []
     for row in rows[2:]:
-        found = _row(row, columns, named)
+        found = _row(row, columns, [unit for _, unit in headers], named)
         items += found if found is not None else _unread(row)
     return items
 
@@ -73,7 +76,14 @@ def _column(header: str) -> str:
     return ""
 
 
-def _row(row: Line, columns: list[str], named: int) -> list[Item] | None:
+def _header(header: str) -> tuple[str, str]:
+    """Return what a column holds, and the unit of its numbers; a column of percents holds nothing known."""
+    name, unit = split(header)
+    column = _column(header) or _column(name)
+    return ("", "") if unit == PERCENT and column in words.QUANTITIES else (column, unit)
+
+
+def _row(row: Line, columns: list[str], units: list[str], named: int) -> list[Item] | None:
     cells = _cells(row.plain)
     if len(cells) > len(columns):
         return None
@@ -95,15 +105,17 @@ def _row(row: Line, columns: list[str], named: int) -> list[Item] | None:
             if said is None:
                 return None
             items += said
-    for cell, column in zip(cells, columns, strict=True):
+    for cell, column, unit in zip(cells, columns, units, strict=True):
         if column not in words.QUANTITIES or column in skipped or cell.lower() in _EMPTY:
             continue
-        terms = chain(cell)
+        quantity = counted_as(column, cell)
+        terms = chain(cell, quantity)
         if terms is None:
             return None
+        terms = in_unit(terms, quantity, unit)
         if skipped and terms[-1].value == 0:
             continue
-        items.append(Claim(row.number, row.text, column, terms, total and column not in ("output", "input")))
+        items.append(Claim(row.number, row.text, quantity, terms, total and quantity not in ("output", "input")))
     return [item for item in items if not (isinstance(item, Claim) and total and item.quantity in ("output", "input"))]
 
 

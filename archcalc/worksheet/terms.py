@@ -21,13 +21,19 @@ _NOUNS = (
     r"(?:trainable\s+|learnable\s+)?(?:parameters|parameter|params|param|weights|neurons|units|connections|elements|numbers|values|activations|"
     r"multiplications|multiply-adds|mult-adds|operations|ops|pixels|in\s+total|in\s+all|total|개의\s*파라미터|개|個|个|파라미터|매개변수|パラメータ|参数|뉴런|연결)"
 )
-_NOUN = re.compile(rf"[\s-]*{_NOUNS}\s*$", re.IGNORECASE)
-_PREFIXED = re.compile(r"(?<=[0-9.])\s*([KMGTkB]?)[\s-]*(?:macs?|flops?|madds?|mult-adds|multiply-adds)\s*$", re.IGNORECASE)
+_NOUN = re.compile(rf"(?<![A-Za-z])[\s-]*{_NOUNS}\s*$", re.IGNORECASE)
+_PREFIXED = re.compile(
+    r"(?<=[0-9.])\s*([KMGTkB]?)[\s-]*(?:macs?|flops?|madds?|mult-adds|multiply-adds|multiply-accumulates)\s*$", re.IGNORECASE
+)
 _UNIT = re.compile(rf"(?<=[0-9)\].])\s*({'|'.join(sorted(BYTE_UNITS, key=len, reverse=True))})\s*$", re.IGNORECASE)
 _REMARK = re.compile(r"\s*[(\[](?=[^()\[\]]*(?:[A-Za-z]{2}|[\u3040-\uffef]))(?![^()\[\]]*(?:floor|ceil))[^()\[\]]{0,120}[)\]]?\s*$")
 _PER = re.compile(r"\s*/\s*(?:image|img|sample|example)s?\b.*$", re.IGNORECASE)
 _ENDS = " \t,;.|:·\"'!?"
+# The B of 173,056 B and of 884,992 * 4 B: a whole number of bytes where bytes are counted, or more than anybody's billions.
+_BYTES = re.compile(r"(?:(?<![0-9,.])(?P<number>[0-9][0-9,]*)|(?<=[)\]]))\s*B\s*$")
+MOST_BILLIONS = 1_000
 _SINGLE = re.compile(rf"\s*({NUMBER})\s*")
+_SCIENTIFIC = re.compile(r"\s*(?:([0-9]{1,3}(?:\.[0-9]+)?)\s*[xX*]\s*)?10\s*(?:\^|\*\*)\s*[({]?([0-9]{1,2})[)}]?\s*")
 _AT = re.compile(r"\(?\[?\s*([0-9]{1,9})\s*(?:개|maps?|feature maps)?\s*@\s*([0-9]{1,9})\s*[xX*,]\s*([0-9]{1,9})\s*[)\]]?")
 _AT_BEHIND = re.compile(r"([0-9]{1,9})\s*[xX*]\s*([0-9]{1,9})\s*@\s*([0-9]{1,9})")
 _BATCH = r"(?:(?:none|n|b|batch|-1|\?)\s*[,x*]\s*)?"
@@ -63,13 +69,15 @@ def sizes_in(text: str) -> tuple[Sizes, str] | None:
     return sizes, "none" if len(sizes) == 2 else "unknown"
 
 
-def read_term(text: str, loose: bool = False) -> Term | None:
-    """Return what the text says, None where it is neither number, arithmetic nor sizes."""
+def read_term(text: str, loose: bool = False, in_bytes: bool = False) -> Term | None:
+    """Return what the text says, None where it is neither number, arithmetic nor sizes; ``in_bytes`` where a B is bytes."""
     text = _trimmed(text)
     sizes = sizes_in(text)
     if sizes is not None:
         return Term(text, _product(sizes[0]), None, "", sizes[0], sizes[1], loose)
-    body, unit = _without_unit(text)
+    body, unit = _without_unit(text, in_bytes)
+    if scientific := _SCIENTIFIC.fullmatch(body):
+        return Term(text, _value(body), printed(f"{scientific[1] or 1}e{scientific[2]}"), unit, None, "unknown", loose)
     single = _SINGLE.fullmatch(body)
     if single:
         value = _value(single[1])
@@ -103,7 +111,9 @@ def _trimmed(text: str) -> str:
         text = shorter
 
 
-def _without_unit(text: str) -> tuple[str, str]:
+def _without_unit(text: str, in_bytes: bool) -> tuple[str, str]:
+    if (found := _BYTES.search(text)) and (in_bytes or int((found["number"] or "0").replace(",", "")) >= MOST_BILLIONS):
+        return text.rstrip()[:-1], "bytes"
     found = _UNIT.search(text)
     if found is None:
         return text, ""

@@ -58,7 +58,7 @@ _ARROWS = re.compile(r"-+>|=>|>>+")
 _BULLET = re.compile(r"\s*(?:>\s?)*(?:[-*+•◦▪■□●○◆◇※☞✔✓]+(?=\s)\s+|#{1,6}\s+)*")
 _SPACES = re.compile(r"[\s\u3000]+")
 _FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
-_ROW_RULE = re.compile(r"\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*")
+_ROW_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 
 
 def lines(text: str | bytes) -> tuple[Line, ...]:

@@ -1,5 +1,6 @@
 """Claims about the whole network: sums over its layers, those that are right and those that the page itself has written."""
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -8,32 +9,39 @@ from msgspec.structs import replace
 from archcalc.ops import Op
 from archcalc.ops.base import Weightless
 from archcalc.shape import Shape
-from archcalc.worksheet.arithmetic import written
+from archcalc.worksheet.arithmetic import summands, written
 from archcalc.worksheet.checks import FLOAT_BYTES, Answer, Habits, answer, judge_arithmetic, judge_number, plain, verdict
-from archcalc.worksheet.compare import says
+from archcalc.worksheet.compare import bits_of, says
 from archcalc.worksheet.matching import Truths
 from archcalc.worksheet.operators import UNKNOWN
 from archcalc.worksheet.page import Claim, Finding
 from archcalc.worksheet.slips import Named, missing, swapped_digits
+from archcalc.worksheet.unread import Beside, explaining
 
 MOST_SHOWN = 8
+NEAR = 20  # numbers within a twentieth of each other are near
 
 
 class Part(NamedTuple):
-    """A layer's share of the totals: its operator with its shapes, and the numbers that the page says of it."""
+    """A layer's share of the totals: its operator with its shapes, and the numbers that the page says of it.
+
+    ``shares`` marks a layer whose parameters are another's: they count there.
+    """
 
     name: str
     op: Op | None
     x: Shape | None
     y: Shape | None
     written: dict[str, tuple[int | None, Claim]]
+    shares: bool = False
 
 
 class Sum:
     """The running sum of one quantity: right, and as the page has written it. None where a part is not known."""
 
     def __init__(self, quantity: str, habits: Habits, listed: bool = False):
-        self.quantity, self.habits = quantity, habits
+        self.quantity = "params" if quantity == "arithmetic" else quantity  # a sum that is not said to be of anything
+        self.habits = habits
         self.listed = listed  # in a framework's code, whose printed sum may count BatchNorm's running statistics
         self.statistics = 0
         self.count = 0
@@ -43,11 +51,14 @@ class Sum:
         self.error: int | None = None  # the line of the first part that is written otherwise than right
         self.names: dict[int, str] = {}  # the first layer of each size
         self.mine_names: dict[int, str] = {}
-        self.shown: list[int] = []
+        self.rights: list[int] = []  # the layers that have any of it, in their order
+        self.scales: set[int] = set()  # of all numbers, right and written
 
     def extend(self, parts: list[Part]) -> None:
         """Add the parts that are new since the last time."""
         for part in parts[self.count :]:
+            if part.shares and self.quantity in ("params", "weights", "param_memory"):
+                continue
             right = _right(part, self.quantity, self.habits)
             stated = part.written.get(self.quantity)
             mine = right if stated is None or stated[0] is None else stated[0]
@@ -57,10 +68,10 @@ class Sum:
                 self.error = stated[1].line
             if right:
                 self.names.setdefault(right, part.name)
-                if len(self.shown) <= MOST_SHOWN:
-                    self.shown.append(right)
+                self.rights.append(right)
             if mine:
                 self.mine_names.setdefault(mine, part.name)
+            self.scales |= {_scale(number) for number in (right, mine) if number}
             if self.listed and type(part.op).__name__.startswith("BatchNorm"):
                 self.statistics += right or 0
             if self.quantity == "weights":
@@ -68,11 +79,16 @@ class Sum:
         self.count = len(parts)
 
 
-def judge_total(claim: Claim, total: Sum, habits: Habits, truths: Truths | None, unread: int | None = None) -> Finding:
+def judge_total(claim: Claim, total: Sum, habits: Habits, truths: Truths | None, besides: list[Beside]) -> Finding:
     """Judge a total against the right sum, and against the sum of what the page has written.
 
-    ``unread`` is a line before it that may hold another part of the sum: a total that is larger may then be right.
+    ``besides`` are lines before it that may hold other parts of the sum: a total that is larger may then be right.
     """
+    if claim.quantity == "arithmetic":
+        apart = _apart(claim, total)
+        if apart is not None:
+            return apart
+        claim = replace(claim, quantity="params")
     quantity = claim.quantity
     known = truths.total(quantity, habits) if truths else None
     if known is None and total.count:
@@ -85,7 +101,7 @@ def judge_total(claim: Claim, total: Sum, habits: Habits, truths: Truths | None,
     also = (total.with_bias,) if quantity == "weights" else ()
     if quantity == "params" and total.statistics:
         also = (known + total.statistics,)
-    truth = Answer(known, _sum(total.shown, known), also)
+    truth = Answer(known, _sum(total.rights, known), also)
     unit = claim.terms[-1].unit
     if unit and quantity in ("params", "weights", "memory", "param_memory"):
         known = known // FLOAT_BYTES if quantity == "param_memory" else known
@@ -95,11 +111,35 @@ def judge_total(claim: Claim, total: Sum, habits: Habits, truths: Truths | None,
         own = None
     carried = ((Answer(own, ""), total.error),) if own is not None and total.error is not None and own != known else ()
     finding = judge_number(claim, truth, carried, None, habits)
-    if finding.verdict == "wrong" and unread is not None and truths is None and (claim.terms[-1].value or 0) > known:
-        return verdict(
-            claim, "unread", found=plain(claim.terms[-1]), because=f"line {unread}, which may belong to the sum, could not be read"
-        )
+    told = Fraction(claim.terms[-1].value or 0)
+    if truth.in_bytes:
+        told *= Fraction(bits_of(claim.terms[-1]), 8 * FLOAT_BYTES)
+    if finding.verdict == "wrong" and truths is None and told > known:
+        line = explaining(int(told) - known, besides)
+        if line is not None:
+            because = f"line {line} may belong to the sum, and no layer line says what it is"
+            return verdict(claim, "unread", found=plain(claim.terms[-1]), because=because)
     return _with_slip(finding, claim, total, known, own) if finding.verdict == "wrong" else finding
+
+
+def _apart(claim: Claim, total: Sum) -> Finding | None:
+    """Judge a sum that is not said to be of anything, and is not of the network's layers; None for one that is."""
+    parts = summands(claim.terms[0].text)
+    if not total.rights or not parts:
+        return None
+    finding = judge_arithmetic(claim)
+    if sum(parts) == total.rights[-1]:
+        return finding  # 614,400 + 256: the weights and biases of the layer above
+    if len(parts) < len(total.rights) and list(parts) == total.rights[-len(parts) :]:
+        because = "this adds up the last layers, and does not say of what it is the sum"
+        return finding if finding.verdict == "wrong" else verdict(claim, "unread", found=finding.found, because=because)
+    scales = {_scale(part) + near for part in parts if part > 0 for near in (-1, 0, 1)}
+    return None if scales & total.scales else finding
+
+
+def _scale(number: Fraction | int) -> int:
+    """Return a number whose neighbours are those of near numbers."""
+    return round(math.log(number) * NEAR)
 
 
 def _right(part: Part, quantity: str, habits: Habits) -> int | None:
@@ -144,10 +184,9 @@ def _factor_of_two(claim: Claim, right: int) -> Named | None:
 
 
 def _sum(values: list[int], total: int) -> str:
-    shown = [value for value in values if value]
-    if not shown or len(shown) > MOST_SHOWN or sum(shown) != total:
+    if not 2 <= len(values) <= MOST_SHOWN or sum(values) != total:
         return f"the layers add up to {written(total)}"
-    return f"{' + '.join(written(value) for value in shown)} = {written(total)}"
+    return f"{' + '.join(written(value) for value in values)} = {written(total)}"
 
 
 def _unread(claim: Claim) -> Finding:

@@ -1,7 +1,9 @@
 """The walk over one network of a page, with two shapes: the true one, and the one that the writer has written so far."""
 
+from bisect import bisect_left
 from fractions import Fraction
 from math import prod
+from operator import attrgetter
 
 from archcalc.ops import Op
 from archcalc.shape import Shape
@@ -15,7 +17,7 @@ from archcalc.worksheet.checks import (
 )
 from archcalc.worksheet.layers import Block, Network
 from archcalc.worksheet.matching import Known, Truths
-from archcalc.worksheet.operators import UNKNOWN, entering, fits, output_of, readings, shape_of
+from archcalc.worksheet.operators import UNKNOWN, entering, fits, of_1998, output_of, readings, shape_of
 from archcalc.worksheet.outputs import Outputs
 from archcalc.worksheet.page import Claim, Finding, Term
 from archcalc.worksheet.shapes import (
@@ -32,6 +34,8 @@ from archcalc.worksheet.shapes import (
 )
 from archcalc.worksheet.slips import Case
 from archcalc.worksheet.totals import Part, Sum, judge_total
+
+MOST_BESIDES = 100  # lines before a total that may hold parts of it
 
 
 class Walk(Outputs):
@@ -61,9 +65,7 @@ class Walk(Outputs):
         for claim, _ in reversed(totals):
             self._total(claim)
         self.findings += [alone(claim) for claim in self.network.alone]
-        self.findings += [
-            Finding(item.line, item.text, "unread", because="the page has no such layer") for item in self.network.unlinked
-        ]
+        self.findings += self.network.unplaced
         return self.findings
 
     @property
@@ -71,10 +73,12 @@ class Walk(Outputs):
         return self.network.start is not None and self.network.start.listing
 
     def _total(self, claim: Claim) -> None:
-        unread = next((line for line, _ in self.network.unread if line < claim.line), None)
+        besides = self.network.besides
+        end = bisect_left(besides, claim.line, key=attrgetter("line"))
+        besides = besides[max(0, end - MOST_BESIDES) : end]
         total = self.sums.setdefault(claim.quantity, Sum(claim.quantity, self.habits, self._is_listed))
         total.extend(self.parts)
-        self.findings.append(judge_total(claim, total, self.habits, self.truths, unread))
+        self.findings.append(judge_total(claim, total, self.habits, self.truths, besides))
 
     def _start(self) -> None:
         start = self.network.start
@@ -115,7 +119,8 @@ class Walk(Outputs):
     def _block(self, block: Block) -> None:
         said = block.said
         x, own = self.truth, self.own
-        known = self.truths.match(said) if self.truths else None
+        output = next((claim.terms[-1] for claim in block.claims if claim.quantity == "output" and claim.terms[-1].shape), None)
+        known = self.truths.match(said, output) if self.truths else None
         if block.sources and not said.branches:
             x, own = self._made(block.sources[0])
         if said.branches or (known is not None and known.op.merges):
@@ -129,11 +134,13 @@ class Walk(Outputs):
         elif self.truths is not None and self.truths.is_branched:
             x, own = None, Own(None)
         x, own = self._inputs(block, x, own, known is not None)
-        output = next((claim.terms[-1] for claim in block.claims if claim.quantity == "output" and claim.terms[-1].shape), None)
         op = known.op if known is not None else chosen(block, x, own, output)
         if op is None:
             self._unknown(block, output, x, own)
             return
+        if known is None:
+            params = {claim.terms[-1].value for claim in block.claims if claim.quantity == "params"}
+            op = of_1998(said, op, x or own.shape, params) or op
         if known is not None:
             self.findings += self.truths.statement(said, known) if self.truths else []
         elif x is None and said.depth and output is None:
@@ -283,9 +290,8 @@ class Walk(Outputs):
                 case = Case(op, x, y, truth.right, self.before_pool) if x is not None and y is not None else None
                 finding = judge_number(claim, truth, tuple(mine), case, self.habits)
             self.findings.append(of_layer(finding, block.said.name))
-            judged[claim.quantity] = (whole(claim.terms[-1]), claim)
-        if not block.shares:
-            self.parts.append(Part(block.said.name or type(op).__name__, op, x, y, judged))
+            judged.setdefault(claim.quantity, (whole(claim.terms[-1]), claim))
+        self.parts.append(Part(block.said.name or type(op).__name__, op, x, y, judged, block.shares))
 
     def _unknown(self, block: Block, output: Term | None, x: Shape | None, own: Own) -> None:
         """A block whose line says too little: its claims are only held against themselves."""

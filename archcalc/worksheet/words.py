@@ -112,6 +112,8 @@ OPERATORS: dict[str, str] = {
     "Softmax": "softmax|softmax layer|소프트맥스|ソフトマックス",
     "Flatten": "flatten layer|flattening|flatten",
     "ConvTranspose2d": "transposed convolution|deconvolution|convtranspose2d|conv transpose|전치 합성곱|転置畳み込み|转置卷积",
+    "Conv1d": "conv1d|conv 1d|convolution1d|convolution 1d|1차원 합성곱",
+    "Conv3d": "conv3d|conv 3d|convolution3d|convolution 3d|3차원 합성곱",
     "TrainableSubsample2d": "trainable subsampling",
     "RBF": "rbf",
     **{
@@ -150,9 +152,11 @@ COUNTED = (
     "kernels|kernel|kerenls|kerenl|kernals|kernal|kernerls|kenels|filters|filter|fliters|filers|filtes|neurons|"
     "neuron|nuerons|units|unit|nodes|node|hidden units|outputs|"
     "channels|channel|feature maps|feature map|maps|classes|way|-way|output channels|out channels|커널|필터|뉴런|"
-    "유닛|노드|채널|클래스|특징맵|피처맵|피쳐맵|カーネル|フィルタ|フィルター|"
-    "ニューロン|ユニット|チャネル|チャンネル|个卷积核|卷积核|滤波器|神经元|通道|個"
+    "유닛|노드|채널|클래스|특징맵|피처맵|피쳐맵|개|カーネル|フィルタ|フィルター|"
+    "ニューロン|ユニット|チャネル|チャンネル|个卷积核|卷积核|滤波器|神经元|通道|個|个"
 )
+# What is counted of a tensor: it says nothing of a kernel.
+COUNTED_MAPS = "channels|channel|feature maps|feature map|maps|채널|특징맵|피처맵|피쳐맵|チャネル|チャンネル|通道"
 WORDS_OF_PADDING: dict[str, str] = {
     "same": "same|세임|동일",
     "valid": "valid|none|no|no padding|without padding|없음|없이|안 함|밸리드|なし|无|無",
@@ -160,21 +164,26 @@ WORDS_OF_PADDING: dict[str, str] = {
 YES = "true|yes|있음|あり|有"
 NO = "false|no|none|without|없음|なし|无|無"
 ROUNDINGS: dict[str, str] = {
-    "ceil": "ceil_mode=true|ceil mode|ceil_mode|rounding up|rounded up|round up|올림",
-    "floor": "rounding down|rounded down|round down|버림|내림",
+    "ceil": "ceil_mode=true|ceil mode|ceil_mode|ceil|rounding up|rounded up|round up|올림",
+    "floor": "rounding down|rounded down|round down|floor|버림|내림",
 }
 # Words that may stand in a layer line or beside a shape and change nothing.
 FILLERS = (
     "at|class scores|class|scores|first|second|third|fourth|fifth|sixth|seventh|eighth|첫번째|두번째|세번째|네번째|다섯번째|"
     "여섯번째|일곱번째|여덟번째|첫 번째|두 번째|세 번째|네 번째|다섯 번째|"
-    "depthwise|pointwise|output layer|hidden layer|final layer|last layer|출력층|출력 레이어|은닉층|마지막 층|"
-    "出力層|隠れ層|输出层|隐藏层|layer|layers|the|a|an|of|with|and|by|using|use|each|per|image|images|pixels|"
+    "pointwise|pw|layer|layers|the|a|an|of|with|and|by|using|use|each|per|image|images|pixels|"
     "pixel|px|feature|map|maps|f. map|f.map|f. maps|f.maps|f. map@|tensor|"
     "size|is|are|has|to|neurons|activation|function|rgb|color|channels|kernel|kernels|filter|filters|size of|spatial|dimension|"
     "은|는|이|가|을|를|의|로|으로|와|과|개|개의|인|짜리|크기|크기의|크기는|사이즈|사이즈의|이미지|이미지이다|"
     "이미지입니다|이다|입니다|이고|이며|층|계층|레이어|특징맵|피처맵|피쳐맵|적용|사용|후|"
     "の|を|は|で|と|个|的|为|和|枚|特徴マップ|特征图|图像|画像|層|层"
 )
+# What a layer of units is called by its place, where nothing says that it is fully connected.
+HIDDEN = "hidden layer|은닉층|隠れ層|隐藏层"
+UNITS = "output layer|final layer|last layer|출력층|출력 레이어|마지막 층|出力層|输出层"
+DEPTHWISE = "depthwise|dw"
+LAYERS = "layer|층|계층|레이어|層|层"  # the number behind it tells which one
+POOLED = {"max": "MaxPool2d", "avg": "AvgPool2d", "average": "AvgPool2d", "mean": "AvgPool2d"}  # pool1: 3x3 max
 
 
 def _alternatives(words: str) -> list[str]:
@@ -229,7 +238,10 @@ ARGUMENT_WORDS = _meanings(ARGUMENTS)
 PADDING_WORDS = _meanings(WORDS_OF_PADDING)
 ROUNDING_WORDS = _meanings(ROUNDINGS)
 COUNTED_WORDS = frozenset(_alternatives(COUNTED))
-FILLER_WORDS = frozenset(_alternatives(FILLERS))
+COUNTED_MAPS_WORDS = frozenset(_alternatives(COUNTED_MAPS))
+UNITS_WORDS, HIDDEN_WORDS = frozenset(_alternatives(UNITS)), frozenset(_alternatives(HIDDEN))
+LAYERS_WORDS, DEPTHWISE_WORDS = frozenset(_alternatives(LAYERS)), frozenset(_alternatives(DEPTHWISE))
+FILLER_WORDS = frozenset(_alternatives(FILLERS)) | UNITS_WORDS | HIDDEN_WORDS | DEPTHWISE_WORDS
 YES_WORDS, NO_WORDS = frozenset(_alternatives(YES)), frozenset(_alternatives(NO))
 TOTAL_WORDS = frozenset(_alternatives(TOTALS))
 
@@ -246,6 +258,7 @@ LAYER_LEXICON = Lexicon(
         *ROUNDING_WORDS,
         *COUNTED_WORDS,
         *FILLER_WORDS,
+        *POOLED,
         *YES_WORDS,
         *NO_WORDS,
     }

@@ -176,9 +176,9 @@ def _joined(sign: str) -> Callable[[Any, Any], str]:
 
 
 _LINES: dict[str, Callable[[Any, Any], str]] = {
-    "Conv1d": _convolution("Convolution"),
+    "Conv1d": _convolution("Convolution 1d"),
     "Conv2d": _convolution("Convolution"),
-    "Conv3d": _convolution("Convolution"),
+    "Conv3d": _convolution("Convolution 3d"),
     "ConvTranspose2d": _convolution("Transposed convolution"),
     "ConnectedConv2d": _table_convolution,
     "Linear": lambda op, x: f"Fully connected: n={op.out_features}{_bias(op)}",

@@ -37,7 +37,7 @@ def page_text() -> str:
         prose("""
             Every exact number is computed from a network in [specs/](../../specs) when the page is written, and a test writes the
             pages again: they cannot go stale. These pages are to be read; a calculation of your own is checked by `archcalc verify
-            PAGE.md`, and [worksheets.md](../worksheets.md) says how to write it down. For a sheet to fill in: `archcalc worksheet alexnet
-            --blank`.
+            PAGE.md`, and [worksheets.md](../worksheets.md) says how to write it down. For a sheet to fill in: `archcalc worksheet
+            alexnet --blank`.
         """),
     )
