@@ -156,59 +156,6 @@ def test_the_option_overrules_the_suffix_and_a_dash_is_standard_output(run, tmp_
     assert run("summary", KOREAN, "-o", "-").out == run("summary", KOREAN).out
 
 
-def test_a_file_that_cannot_be_written_stays_as_it_was(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "out.csv"
-    file.write_text("precious")
-
-    def refuse(source: str, target: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("archcalc.render.delivery.os.replace", refuse)
-    outcome = run("summary", KOREAN, "-o", str(file))
-    assert outcome.code == 2
-    assert "cannot write" in outcome.err
-    assert "No space left on device" in outcome.err
-    assert file.read_text() == "precious"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_link_stays_a_link(run, tmp_path: Path) -> None:
-    (tmp_path / "real.csv").write_text("old")
-    (tmp_path / "link.csv").symlink_to("real.csv")
-    assert run("summary", KOREAN, "-o", str(tmp_path / "link.csv")).code == 0
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text("utf-8").startswith("name,")
-
-
-def test_a_file_keeps_its_permissions(run, tmp_path: Path) -> None:
-    file = tmp_path / "out.csv"
-    file.touch()
-    file.chmod(0o640)
-    assert run("summary", KOREAN, "-o", str(file)).code == 0
-    assert file.stat().st_mode & 0o777 == 0o640
-    fresh = tmp_path / "fresh.csv"
-    umask = os.umask(0o027)
-    try:
-        run("summary", KOREAN, "-o", str(fresh))
-    finally:
-        os.umask(umask)
-    assert fresh.stat().st_mode & 0o777 == 0o640
-
-
-def test_a_file_that_may_not_be_written_is_not_replaced(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "out.csv"
-    file.write_text("precious")
-    monkeypatch.setattr("archcalc.render.delivery.os.access", lambda path, mode: mode != os.W_OK)  # root may write everything
-    outcome = run("summary", KOREAN, "-o", str(file))
-    assert (outcome.code, "Permission denied" in outcome.err, file.read_text()) == (2, True, "precious")
-
-
-def test_a_file_name_may_be_as_long_as_names_can_be(run, tmp_path: Path) -> None:
-    file = tmp_path / f"{'n' * 251}.csv"
-    assert run("summary", KOREAN, "-o", str(file)).code == 0
-    assert list(tmp_path.iterdir()) == [file]
-
-
 TO_STDOUT = [["summary", KOREAN], ["show", "alexnet"], ["--help"], ["summary", "--help"], ["--version"], ["completion", "bash"]]
 
 
@@ -251,6 +198,17 @@ def test_a_spec_may_come_from_standard_input(run) -> None:
     told = json.loads(run("summary", "-", "--format", "json", input=spec).out)
     assert (told["variant"], told["layers"][0]["output_shape"]) == ("stdin", [1, 192])
     assert "--> stdin:2:10" in run("summary", "-", input=spec.replace("Flatten", "Flaten")).err
+
+
+def test_standard_input_is_one_file_however_often_it_is_named(run, tmp_path: Path) -> None:
+    spec = "input: [3, 8, 8]\nlayers: [Flatten, {Linear: {out_features: 10}}]\n"
+    file = tmp_path / "net.yaml"
+    file.write_text(spec)
+    for line in ("compare MODEL MODEL", "bench MODEL --batch 1,4 --device cpu --dry-run"):
+        from_file, from_stdin = (run(*line.replace("MODEL", model).split(), input=spec) for model in (str(file), "-"))
+        assert from_stdin.code == 0, from_stdin.err
+        words = from_file.out.replace(str(file), "-").split()  # columns are as wide as names
+        assert from_stdin.out.replace("stdin", "net").split() == words
 
 
 def test_a_file_that_lies_here_is_not_taken_for_a_misspelt_model(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

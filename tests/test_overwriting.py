@@ -85,6 +85,14 @@ def test_a_file_behind_standard_input_is_not_written_over(folder: Path) -> None:
     assert "-o net.yaml would replace what the command reads from -" in ended.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="a path that leads to standard output")
+def test_a_file_behind_standard_output_takes_one_result_after_another(run: Callable) -> None:
+    command = [sys.executable, "-m", "archcalc", *"verify notes.md --annotate /dev/stdout -o /dev/stdout".split()]
+    with open("both", "w") as stdout:
+        assert subprocess.run(command, stdout=stdout).returncode == 0
+    assert Path("both").read_text("utf-8") == run(*"verify notes.md --annotate - -o -".split()).out
+
+
 WRITTEN = [  # names that look like a file that is read and are none
     "summary net.yaml --format json -o net",
     "summary lenet5 --format json -o lenet5.yaml",
