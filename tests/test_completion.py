@@ -1,14 +1,17 @@
 """What the shell offers: commands, models, variants, params; and the scripts that make it ask."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 from shutil import which
 from typing import Any
 
 import click
 import pytest
 
+from archcalc.analysis.devices import DEVICES, find
 from archcalc.cli.completion import SHELLS, complete_layers
 from archcalc.spec import index
 
@@ -51,10 +54,56 @@ def offered(run_process: Any) -> Any:
         ("summary alexnet --columns +params,para", ["+params,params_percent"]),
         ("completion ", list(SHELLS)),
         ("summary alexnet --dtype float", ["float32", "float16", "float64"]),
+        ("roofline alexnet --gpu rtx", ["RTX-3090", "RTX-4090"]),
+        ("memory alexnet --gpu H1", ["H100-SXM"]),
+        ("fit alexnet --over si", ["size="]),
+        ("bench alexnet --dtype fp32,b", ["fp32,bf16"]),
+        ("bench alexnet --layout nhwc,", ["nhwc,nchw"]),
+        ("bench alexnet --exec e", ["eager"]),
+        ("verify page.md --model alexnet --variant alexnet_p", ["alexnet_pool_first"]),
+        ("verify alexnet --variant alexnet_p", ["alexnet_pool_first"]),
     ],
 )
 def test_what_is_offered(offered: Any, line: str, expected: list[str]) -> None:
     assert offered(line) == expected
+
+
+def test_every_device_is_found_by_the_name_that_is_offered(offered: Any) -> None:
+    assert tuple(map(find, offered("roofline alexnet --gpu "))) == DEVICES
+
+
+@pytest.mark.skipif(not which("bash"), reason="bash is not installed")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["summary", "alexnet", "--dtype", "="], ["float32", "float16", "bfloat16", "float64", "int8"]),
+        (["summary", "alexnet", "--dtype", "=", "fl"], ["float32", "float16", "float64"]),
+        (["summary", "alexnet", "--set", "pool_first", "="], ["true", "false"]),
+        (["summary", "alexnet", "--set", "pool_first", "=", "t"], ["true"]),
+        (["summary", "alexnet", "--set", "=", "pool_first", "=", "t"], ["true"]),
+        (["summary", "alexnet", "--set", "size", "=", "64", "--set", "to"], ["towers="]),
+        (["summary", "alexnet", "--set", "pool_first=t"], ["pool_first=true"]),  # COMP_WORDBREAKS without =
+        (["fit", "alexnet", "--gpu", '"gtx 580 3'], ["GTX-580-3GB"]),
+        (["fit", "alexnet", "--gpu", "=", "h1"], ["H100-SXM"]),
+        (["summary", "./my"], [r"./my\ \$net,\ 2.yaml"]),
+        (["summary", "'./my"], ["./my $net, 2.yaml"]),
+        (["summary", r"./my\ \$net,\ 2.yaml", "--set", "wi"], ["wide="]),
+    ],
+    ids=" ".join,
+)
+def test_bash_gets_what_stands_on_its_line(words: list[str], expected: list[str], run: Any, tmp_path: Path) -> None:
+    """The words are as bash parts them, and what it is to put in the place of the last one."""
+    (tmp_path / "my $net, 2.yaml").write_text("input: [1]\nparams: {wide: true}\nlayers: [Flatten]\n", encoding="utf-8")
+    command = tmp_path / "archcalc"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m archcalc\n', encoding="utf-8")
+    command.chmod(0o755)
+    line = " ".join(quote(word) for word in ("archcalc", *words))
+    asked = f'COMP_WORDS=({line}); COMP_CWORD={len(words)}; _archcalc_completion ./archcalc; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    ended = subprocess.run(
+        ["bash", "-c", f"{run('completion', 'bash').out}\n{asked}"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert ended.stdout.splitlines() == expected
 
 
 def test_every_bundled_name_is_offered(offered: Any, tmp_path: Path) -> None:
@@ -77,6 +126,7 @@ def test_params_of_a_file_of_ones_own(offered: Any, tmp_path: Path) -> None:
     text = "input: [3, 8, 8]\nparams: {width: 8, wide: true}\nlayers: [Conv2d: {out_channels: width, kernel_size: 3}]\n"
     (tmp_path / "net.yaml").write_text(text, encoding="utf-8")
     assert offered("summary net.yaml --set w", tmp_path) == ["width=", "wide="]
+    assert offered("summary net.yaml:net --set w", tmp_path) == ["width=", "wide="]
     (tmp_path / "net.yaml").write_text("layers: [", encoding="utf-8")
     assert offered("summary net.yaml --set w", tmp_path) == []
 

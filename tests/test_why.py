@@ -21,6 +21,7 @@ from archcalc.analysis.why.differences import REST, differences
 from archcalc.analysis.why.measures import BY_KEY, MEASURES, Network
 from archcalc.analysis.why.printed import FILES, LISTS
 from archcalc.analysis.why.reading import readings
+from archcalc.analysis.why.search import NEAREST
 from archcalc.errors import UsageError
 from archcalc.render.why import explanation
 from archcalc.spec import read_spec
@@ -109,6 +110,39 @@ def test_known_numbers(model, number, who, steps, measure, fit):
 def test_numbers_of_nothing(model, number):
     answer = why(base(model), number)
     assert (answer.answers, answer.nearest[0].fit) == ((), "")
+
+
+@pytest.mark.parametrize("measure", ["params", "params+statistics", "params-head", "macs-linear", "2*macs-convolutions"])
+def test_what_is_off_by_one_comes_first_and_the_plain_count_stays(measure):
+    number = BY_KEY[measure].value(network("resnet50")) + 1
+    nearest = why(base("resnet50"), str(number)).nearest
+    assert (nearest[0].model, nearest[0].steps, nearest[0].measure, nearest[0].off) == ("resnet50", (), measure, -1)
+    if measure == "params+statistics":
+        assert (nearest[1].steps, nearest[1].measure) == ((), "params")
+
+
+def test_what_is_changed_has_to_be_much_nearer():
+    ten, two = (BY_KEY["params"].value(network(model)) for model in ("resnet50", "resnet50_v1_a"))
+    near_to_ten = ten - 990 * 2049  # classes 10 in place of 1000: 2048 weights and a bias fewer for each
+    assert why(base("resnet50"), str(near_to_ten + 5)).nearest[0].steps == ("classes 1000 -> 10",)
+    midway = (ten + two) // 2
+    assert why(base("resnet50"), str(midway)).nearest[0].model == "resnet50"
+
+
+@pytest.mark.parametrize(("model", "number"), [("alexnet", "7"), ("resnet50", "25557039"), ("vgg16", "528.1MB")])
+def test_the_nearest_are_told_once(model, number):
+    nearest = why(base(model), number).nearest
+    assert len(nearest) == NEAREST
+    told = [(BY_KEY[one.measure].base, one.value) for one in nearest]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize(("unit", "words"), [(10**6, ""), (2**20, "MB taken as MiB")])
+def test_the_nearest_say_how_a_unit_is_read(run, unit, words):
+    number = f"{BY_KEY['param_bytes'].value(network('vgg16')) / unit + 0.1:.2f}MB"
+    first = why(base("vgg16"), number).nearest[0]
+    assert (first.measure, first.reading) == ("param_bytes", words)
+    assert ("MB taken as MiB" in run("why", "vgg16", number).out.splitlines()[3]) == bool(words)
 
 
 @pytest.mark.parametrize(("model", "number"), [*((case[0], case[1]) for case in CASES), *NOTHING])
@@ -439,3 +473,22 @@ def test_torch_and_rich_stay_out():
     )
     command = [sys.executable, "-c", program, "why", "resnet50", "4.12G", "--format", "json"]
     assert subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60).stdout.endswith("set()\n")
+
+
+FEW_DIGITS = [  # one digit fits much by chance: only the model itself, plainly counted, and near enough
+    ("resnet18", "2G", "1,814,073,344 MACs"),
+    ("vgg16", "0.5GB", "553,430,176 bytes of parameters in float32"),
+    ("alexnet", "1e6", None),
+    ("resnet18", "1M", None),
+    ("resnet50", "2M", None),
+]
+
+
+@pytest.mark.parametrize(("model", "number", "told"), FEW_DIGITS)
+def test_one_digit_says_little(model: str, number: str, told: str | None, run) -> None:
+    first = run("why", model, number).out.splitlines()[0]
+    assert f": {told}, " in first if told else "is no count of" in first
+
+
+def test_a_layer_has_one_output(run) -> None:
+    assert run("why", "resnet50", "1000").out.startswith("1000 is fc of resnet50: 1,000 numbers in the output, exactly.")

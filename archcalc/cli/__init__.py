@@ -128,7 +128,9 @@ def _run(arguments: list[str]) -> int:
 
 def _complete(environ: Mapping[str, str]) -> int:
     """Answer the shell, which gives the command line in variables. Raises UsageError if it does not."""
-    from click.shell_completion import shell_complete
+    from click.shell_completion import add_completion_class, shell_complete
+
+    from archcalc.cli.completion import Bash
 
     instruction = environ[COMPLETE_VARIABLE]
     position = environ.get("COMP_CWORD", "")  # a number, but of fish's the word itself
@@ -136,6 +138,7 @@ def _complete(environ: Mapping[str, str]) -> int:
     if instruction.endswith("_complete") and not ("COMP_WORDS" in environ and placed):
         message = f"{COMPLETE_VARIABLE} is set, but not COMP_WORDS and COMP_CWORD"
         raise UsageError("E220", message, help="archcalc completion prints the script that sets them")
+    add_completion_class(Bash)  # in place of click's
     return shell_complete(group, {}, "archcalc", COMPLETE_VARIABLE, instruction)
 
 

@@ -11,6 +11,8 @@ from archcalc.cli.options import Command, FileName, Number, Output, Request, Who
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from archcalc.analysis.roofline.profile import Profile
     from archcalc.analysis.timing.plan import Case
     from archcalc.analysis.timing.result import BenchDocument
@@ -48,6 +50,11 @@ class Several(click.ParamType):  # type: ignore[type-arg]  # generic since click
         if part not in self.words:
             self.fail(f"{part or 'nothing'} is none of {', '.join(self.words)}", param, ctx)
         return part
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from archcalc.cli.completion import listed  # the shell asks for it, commands do not
+
+        return listed(self.words, incomplete)
 
 
 @click.command(

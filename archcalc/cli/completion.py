@@ -1,9 +1,12 @@
-"""``archcalc completion SHELL``, and what can stand where: models, variants, params and layers, looked up as the shell asks."""
+"""``archcalc completion SHELL``, and what can stand where: models, params, layers, devices, looked up as the shell asks."""
 
-from typing import TYPE_CHECKING
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, get_completion_class
 
 from archcalc.cli.options import Command, say
 from archcalc.errors import ArchcalcError
@@ -12,6 +15,40 @@ if TYPE_CHECKING:
     from archcalc.spec import Spec
 
 SHELLS = ("bash", "zsh", "fish")
+_BREAKS = "=:"  # of bash's COMP_WORDBREAKS, those that stand within words here
+
+
+class Bash(BashComplete):
+    """click's bash, and what it leaves out: words are parted at = and :, and what is offered is put on the line as it is."""
+
+    before = ""  # what bash has parted from the word that it completes
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the cursor and the one at it, put together again."""
+        args, incomplete = super().get_completion_args()
+        together = re.sub(rf"\n([{_BREAKS}]+)(?:\n|$)", r"\1", "\n".join((*args, incomplete)))
+        *whole, word = together.split("\n")
+        before = word.removesuffix(incomplete if incomplete.strip(_BREAKS) else "")
+        self.before = re.sub("^-[^=]*=", "", before)  # click itself takes the option off
+        return whole, word
+
+    def format_completion(self, item: CompletionItem[Any]) -> str:
+        """Return the line for the script: as it has to be typed, unless within quotes, and once more for its `read`."""
+        value = item.value.removeprefix(self.before)
+        if item.type == "plain" and not _in_quotes():
+            value = re.sub(r"([^\w.,:;=+@%/~^-])", r"\\\\\1", value)
+        return f"{item.type},{value}"
+
+
+def _in_quotes() -> bool:
+    """Whether the command line ends within quotes."""
+    import shlex
+
+    try:
+        shlex.split(os.environ["COMP_WORDS"])
+    except ValueError:
+        return True
+    return False
 
 
 @click.command(
@@ -79,10 +116,24 @@ def complete_columns(context: click.Context, parameter: click.Parameter, incompl
     """Return the columns of a table, behind those that are already on the list."""
     from archcalc.render.summary import COLUMNS
 
+    plus = "+" if incomplete.startswith("+") else ""
+    return listed(("all", *COLUMNS), incomplete.removeprefix("+"), plus)
+
+
+def listed(names: Iterable[str], incomplete: str, before: str = "") -> list[CompletionItem]:
+    """Return the names that a list apart by commas may go on with: those that are not on it yet."""
     chosen, comma, start = incomplete.rpartition(",")
-    plus = "+" if start.startswith("+") else ""
-    names = [name for name in ("all", *COLUMNS) if name.startswith(start.removeprefix("+"))]
-    return [CompletionItem(chosen + comma + plus + name) for name in names if name not in chosen.removeprefix("+").split(",")]
+    fresh = (name for name in names if name.startswith(start) and name not in chosen.split(","))
+    return [CompletionItem(before + chosen + comma + name) for name in fresh]
+
+
+def complete_devices(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the devices of the table, with hyphens for spaces: names are read however they are spelt."""
+    from archcalc.analysis.devices import DEVICES
+
+    names = [device.name.replace(" ", "-") for device in DEVICES]
+    start = incomplete.replace(" ", "-").lower()
+    return [CompletionItem(name) for name in names if name.lower().startswith(start)]
 
 
 def complete_layers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -106,10 +157,10 @@ def _spec(context: click.Context) -> "tuple[Spec | None, str | None]":
     from archcalc.spec import read_spec
 
     # click leaves what it has not placed in `args`: the model too, while the option before the cursor still waits for its value.
-    models = context.params.get("models") or (context.params.get("model"), *context.args)
+    models = context.params.get("models") or (context.params.get("model"), context.params.get("page"), *context.args)
     model = next((word for word in models if word), "")
     try:
-        spec, named = read_spec(model)
-        return spec, spec.variant(context.params.get("variant") or named).name
+        spec, chosen = read_spec(model, context.params.get("variant"))
+        return spec, spec.variant(chosen).name
     except ArchcalcError:
         return None, None  # a command line that is being typed is often wrong

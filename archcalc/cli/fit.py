@@ -2,7 +2,7 @@
 
 import click
 
-from archcalc.cli.options import DTYPES, Command, Output, Request, Whole, idle, output_options, unsized_model_options
+from archcalc.cli.options import DTYPES, Command, Output, Request, Whole, completed_by, idle, output_options, unsized_model_options
 from archcalc.cli.over import Axis, combinations, read_axes
 from archcalc.cli.plan import OPTIMIZERS, Running, plan_options
 from archcalc.cli.sizes import Size
@@ -26,7 +26,9 @@ from archcalc.errors import UsageError
 @unsized_model_options
 @click.option("--batch", metavar="N", type=Whole(), show_default="the largest that fits", help="Ask about this batch.")
 @click.option("--dtype", type=click.Choice(DTYPES), show_default="float32, and 16 bit", help="Ask about this type alone.")
-@click.option("--gpu", metavar="NAME", help="The device, by the name that its driver prints.")
+@click.option(
+    "--gpu", metavar="NAME", shell_complete=completed_by("complete_devices"), help="The device, by the name that its driver prints."
+)
 @click.option("--memory", "size", metavar="SIZE", type=Size(), help="Bytes that the device has, such as 24GiB, in place of --gpu.")
 @click.option(
     "--context", "context_bytes", metavar="SIZE", type=Size(), show_default="512MiB", help="What CUDA's context takes of them."
@@ -38,6 +40,7 @@ from archcalc.errors import UsageError
     metavar="NAME=A,B,...",
     multiple=True,
     callback=read_axes,
+    shell_complete=completed_by("complete_settings"),
     help="A row for each value of a param, or of the input's sizes: input=3x128x128,3x256x256; A..B counts; repeatable.",
 )
 @plan_options(optimizers="each of them")

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from archcalc.cli.options import Command, Output, Request, idle, model_options, output_options
+from archcalc.cli.options import Command, Output, Request, completed_by, idle, model_options, output_options
 from archcalc.cli.plan import Running, plan_options
 from archcalc.cli.sizes import Size
 
@@ -25,7 +25,9 @@ from archcalc.cli.sizes import Size
 @model_options
 @plan_options(optimizers="momentum")
 @click.option("--timeline", is_flag=True, help="A row for each moment: what lives in forward, backward and the optimizer's step.")
-@click.option("--gpu", metavar="NAME", help="The device, for the terms that depend on it.")
+@click.option(
+    "--gpu", metavar="NAME", shell_complete=completed_by("complete_devices"), help="The device, for the terms that depend on it."
+)
 @click.option("--context", "context_bytes", metavar="SIZE", type=Size(), help="What CUDA's context takes, if it was measured.")
 @output_options
 def command(request: Request, running: Running, timeline: bool, gpu: str | None, context_bytes: int | None, output: Output) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archcalc.cli.options import Command, FileName, Output, Request, idle, model_options, output_options
+from archcalc.cli.options import Command, FileName, Output, Request, completed_by, idle, model_options, output_options
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CHARTS = ("table", "svg")
     ),
 )
 @model_options
-@click.option("--gpu", metavar="NAME", help="A device of the table, by any of its names.")
+@click.option("--gpu", metavar="NAME", shell_complete=completed_by("complete_devices"), help="A device, by any of its names.")
 @click.option("--profile", metavar="FILE", type=FileName(), help="What archcalc calibrate wrote about a device.")
 @click.option("--precision", type=click.Choice(PRECISIONS), show_default="that of --dtype", help="Of the arithmetic.")
 @click.option("--layout", type=click.Choice(LAYOUTS), default="nchw", help="How maps lie in memory; nhwc is channels_last.")

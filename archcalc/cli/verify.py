@@ -32,7 +32,12 @@ SUFFIXES = {".json": "json", ".md": "md", ".xml": "junit"}
     shell_complete=completed_by("complete_models"),
     help="Hold the page against this model.",
 )
-@click.option("--variant", metavar="NAME", help="The variant of the model, or the only one of the spec to check.")
+@click.option(
+    "--variant",
+    metavar="NAME",
+    shell_complete=completed_by("complete_variants"),
+    help="The variant of the model, or the only one of the spec to check.",
+)
 @click.option("--strict", is_flag=True, help="Fail on lines that were not read and answers that are empty, too.")
 @click.option("--hide-answers", is_flag=True, help="Say where something is wrong, and not what.")
 @click.option(
@@ -55,12 +60,14 @@ def command(
     """Read, judge, render."""
     from archcalc.render import verify
     from archcalc.render.delivery import deliver
+    from archcalc.spec.zoo import address
     from archcalc.worksheet.files import check
 
     checked = check(page, model, variant)
     if checked.model is not None:  # which the page itself may have named: a spec beside it
         keep_files(context, checked.model)
-    verified = verify.Verified(page, checked.judgement, strict, hide_answers, checked.model)
+    at = address(page)
+    verified = verify.Verified(page if at.bundled else at.file, checked.judgement, strict, hide_answers, checked.model)
     if annotate is not None:
         deliver(verify.annotated(checked.text, verified, checked.page), annotate)
     verify.deliver_to(format or SUFFIXES.get(os.path.splitext(file or "")[1].lower(), "table"), verified, file)

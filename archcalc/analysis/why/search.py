@@ -3,6 +3,10 @@
 What has to change least comes first: the model itself in any way of counting, then its spec's other variants, its other families,
 one option, two. The search ends with the first of these that has an answer. Nothing is called an answer but what is equal to the
 number or is printed as it: rounded or cut off.
+
+Where nothing is, the nearest of all that was tried are told. What is far-fetched has to be nearer than what is plain, or something
+would always be near by chance: each level of change counts the distance four times, each step of a less plain way of counting
+twice. So what is off by one comes first, however it is counted, and what is off by a percent is the model itself, not two options.
 """
 
 from collections.abc import Iterator
@@ -13,14 +17,15 @@ import msgspec
 from archcalc.analysis.why.changes import BATCHES, ONE, OWN, TWO, Base, Changed, Step, double, families, network, single, variants
 from archcalc.analysis.why.measures import BY_KEY, MEASURES, Measure, Network
 from archcalc.analysis.why.printed import FILES, FILES_SOURCE, LISTS
-from archcalc.analysis.why.reading import EXACT, FITS, PRINTED, Reading, readings
+from archcalc.analysis.why.reading import EXACT, FITS, PLAIN, PRINTED, Reading, readings
 
 MOST_ANSWERS, NEAREST = 12, 5
 MOST_WORK = 40_000  # layers that are looked at among the changed networks: about half a second
 COUNTING_WORK = 4  # what the tools' counts of a layer cost, in layers looked at
 _LAYER_DIGITS = 3  # a layer is named for a rounded number only if it has so many digits: there are many layers
 _TWO_DIGITS = 3  # the same for two changes at once
-_CHANGE = 0.1  # what one level of change counts for in looking for the nearest
+_QUARTER = 4  # one digit, a 1, may be half as much again: what is a quarter off is not taken for it
+_CHANGE, _WORDS = 4, 2  # so many times nearer has to be what is one level more changed, or one step less plain
 _LAYERS, _ALL_BUT, _FILE = 4, 5, 1  # the plainness of a single layer, of all layers but one, and of a published file
 
 
@@ -70,11 +75,10 @@ class _Found(NamedTuple):
 def why(base: Base, number: str) -> Answer:
     """Return what the number is of the model. Raises ArchcalcError for what is no number, or no model that fits together."""
     search = _Search(base, readings(number))
-    found = search.run()
-    answers = tuple(one.candidate for one in found[:MOST_ANSWERS])
-    nearest = () if answers else tuple(one.candidate for one in search.near())
-    first = found[0] if found else search.near()[0] if search.near() else None
-    return Answer(number.strip(), base, answers, nearest, first.changed if first else None)
+    found = search.run()[:MOST_ANSWERS]
+    near = [] if found else search.near()
+    answers, nearest = (tuple(one.candidate for one in some) for some in (found, near))
+    return Answer(number.strip(), base, answers, nearest, next((one.changed for one in found or near), None))
 
 
 class _Search:
@@ -118,10 +122,17 @@ class _Search:
         return [one for one in best if one is firsts[id(one.changed)] or (one.changed.level == OWN and one.plainness <= plain)]
 
     def near(self) -> list[_Found]:
-        """Return the nearest candidates, one of a network for each thing counted; the more is changed, the nearer it has to be."""
-        nearest: dict[tuple[int, str], _Found] = {}
+        """Return the nearest candidates; of a network, for each thing counted, the plain one and the nearest of the others.
+
+        None has the value of one before it: an input of another size, say, has the same parameters.
+        """
+        nearest: dict[tuple[int, str, bool], _Found] = {}
+        values: set[tuple[str, int]] = set()
         for one in sorted(self.others, key=_distance):
-            nearest.setdefault((id(one.changed), BY_KEY[one.candidate.measure].base), one)
+            base = BY_KEY[one.candidate.measure].base
+            if (base, one.candidate.value) not in values:
+                nearest.setdefault((id(one.changed), base, one.plainness == 0), one)
+            values.add((base, one.candidate.value))
             if len(nearest) == NEAREST:
                 break
         return list(nearest.values())
@@ -130,7 +141,8 @@ class _Search:
         """Try the model itself in every way of counting, then its layers, and what was printed of it."""
         for measure in MEASURES:
             self.judge(changed, measure, measure.value(found))
-        for measure in map(BY_KEY.__getitem__, ("params", "macs", "outputs")):
+        outputs = BY_KEY["outputs"]._replace(words="numbers in the output")
+        for measure in (BY_KEY["params"], BY_KEY["macs"], outputs):
             self.layers(changed, measure, _scopes(found, measure))
         self.all_but_one(changed, found)
         self.batches(changed, found)
@@ -159,15 +171,15 @@ class _Search:
             if reading.byte != measure.byte or value <= 0:
                 continue
             fit = reading.fit(value)
-            if fit and not _telling(changed, reading, plainness, measure.base):
-                fit = None
+            if fit and (not _telling(changed, reading, plainness, measure.base, value) or self.is_known(changed, measure, value)):
+                continue
             level = changed.level + reading.level
             if layer is not None and not reading.exact:
                 level = max(level, ONE)
             candidate = _candidate(changed, measure, value, reading, fit or "", layer)
-            if fit and not self.is_known(changed, measure, value):
+            if fit:
                 self.found.append(self.ranked(level, plainness, position, candidate, changed))
-            elif not fit and position == 0 and plainness <= 1 and level <= ONE:
+            elif reading.level == PLAIN and reading.byte == self.readings[0].byte:
                 self.others.append(self.ranked(level, plainness, position, candidate, changed))
 
     @staticmethod
@@ -235,18 +247,20 @@ class _Search:
 
 
 def _distance(one: _Found) -> tuple[float, tuple[int, ...]]:
-    """Return how far a candidate is from the number, as a share of the larger of them; what is changed counts as distance too."""
+    """Return how far a candidate is from the number, as a share of the larger of them, times how far-fetched it is."""
     value, off = one.candidate.value, one.candidate.off
-    return abs(off) / max(value, value - off) + _CHANGE * one.changed.level, one.rank
+    return abs(off) / max(value, value - off) * _CHANGE**one.changed.level * _WORDS**one.plainness, one.rank
 
 
-def _telling(changed: Changed, reading: Reading, plainness: int, base: str) -> bool:
-    """Whether a fit says something: with few digits and much changed there is always one."""
+def _telling(changed: Changed, reading: Reading, plainness: int, base: str, value: int) -> bool:
+    """Whether a fit says something: with few digits there is always one, if much may be changed or counted out of the way."""
     if reading.exact:
         return True
+    if reading.precision == 1:
+        return changed.level == OWN and plainness == 0 and abs(value - reading.target) * _QUARTER <= reading.target
     if changed.level == TWO:
         return plainness <= 1 and reading.precision >= _TWO_DIGITS and base in ("params", "macs")
-    return changed.level < ONE or (plainness <= 2 and reading.precision > 1)
+    return changed.level < ONE or plainness <= 2
 
 
 def _candidate(changed: Changed, measure: Measure, value: int, reading: Reading, fit: str, layer: str | None) -> Candidate:
