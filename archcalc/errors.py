@@ -107,6 +107,7 @@ CODES: dict[str, str] = {
     "E230": "a figure that cannot be read",
     "E231": "a quantity that has no total",
     "E232": "an option that could change nothing here",
+    "E233": "two variants of one model",
     "E240": "a claim's arithmetic that cannot be read",
     "E241": "a page that cannot be read",
     "E242": "the head of a page that cannot be read",

@@ -145,9 +145,9 @@ def test_what_is_too_large(name: str, row: Any) -> None:
         ("Pair", "a whole number of at least 1, or a list of 2 of them"),
         ("Triple", "a whole number of at least 1, or a list of 3 of them"),
         ("WholePair", "a whole number of at least 0, or a list of 2 of them"),
-        ("SinglePadding", "a whole number of at least 0, a list of 1 or 2 of them, or same"),
+        ("SinglePadding", "a whole number of at least 0, or [start, end], or same"),
         ("PairPadding", "a whole number of at least 0, [height, width] or [top, bottom, left, right], or same"),
-        ("TriplePadding", "a whole number of at least 0, a list of 3 or 6 of them, or same"),
+        ("TriplePadding", "a whole number of at least 0, [depth, height, width] or [front, back, top, bottom, left, right], or same"),
     ],
 )
 def test_what_is_expected_is_said(name: str, words: str) -> None:

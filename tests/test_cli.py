@@ -129,6 +129,48 @@ def test_settings_are_read_as_a_spec_reads_them(run) -> None:
     assert total("classes=7", "classes=1000") == 25_557_032  # the last one counts
 
 
+FAMILY = """\
+input: [3, 8, 8]
+params: {width: 4}
+layers: [Conv2d: {out_channels: width, kernel_size: 1}]
+variants: {wide: {set: {width: 8}, expect: {params: 32}}, wider: {set: {width: 16}, expect: {params: 999}}}
+"""
+
+
+def test_two_variants_of_a_file_stand_side_by_side(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(FAMILY)
+
+    def totals(*models: str) -> list[int]:
+        told = json.loads(run("compare", *models, "--format", "json").out)
+        return next(total["values"] for total in told["totals"] if total["quantity"] == "params")
+
+    assert totals("net.yaml:wide", "net.yaml:wider", "net.yaml") == [3 * 8 + 8, 3 * 16 + 16, 3 * 4 + 4]
+    assert totals("net.yaml:wide", "./net.yaml", "--variant", "wide") == [32, 32]  # what is meant twice may be the same
+    refused = run("compare", "net.yaml", "net.yaml", "--variant", "wide")
+    assert (refused.code, refused.out) == (2, "")
+    assert "error[E227]: net.yaml is named twice, and --variant wide holds for both" in refused.err
+    way_out = refused.err.rpartition("= help: archcalc ")[2].split()
+    assert totals(*way_out[1:]) == [16, 32]
+
+
+def test_the_variant_behind_the_colon_is_the_one_of_the_option(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(FAMILY)
+    for command in ("summary", "memory", "worksheet", "verify", "why net.yaml:wide 32"):
+        name, *others = command.split()
+        by_colon, by_option = (run(name, *(others or ["net.yaml:wide"])), run(name, "net.yaml", "--variant", "wide", *others[1:]))
+        assert by_colon == by_option
+        assert by_colon.code == 0, by_colon.err
+    assert run("verify", "net.yaml:wider").code == run("verify", "net.yaml").code == 1
+    run("worksheet", "net.yaml:wider", "-o", "page.md")
+    assert run("verify", "page.md").code == run("verify", "page.md", "--model", "net.yaml:wider").code == 0
+    refused = run("summary", "net.yaml:wide", "--variant", "wider")
+    assert "error[E233]: net.yaml:wide is asked for as wide and as wider" in refused.err
+    way_out = refused.err.rpartition("name one: ")[2].split()
+    assert run("summary", *way_out) == run("summary", "net.yaml", "--variant", "wider")
+
+
 def test_the_only_input_needs_no_name(run, tmp_path: Path) -> None:
     spec = tmp_path / "two.yaml"
     spec.write_text("input: {left: [3, 8, 8]}\nlayers: [Flatten]\n")

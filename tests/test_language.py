@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501 (a table reads by its rows, however long they are)
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -305,6 +307,37 @@ variants:
   tiny: {input: [1, 4, 4], set: {depths: [1, 1]}, expect: {params: 4, conv1.0: {output: [2, 4, 4]}}}
   same:
 """
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the family in two files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.yaml", "without_suffix"):
+        Path(name).write_text(FAMILY)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["net.yaml", "./net.yaml", "{folder}/net.yaml", "./without_suffix"])
+def test_a_variant_stands_behind_a_colon(folder: Path, name: str) -> None:
+    name = name.format(folder=folder)
+    large = archcalc.load(name, variant="large")
+    assert archcalc.load(f"{name}:large") == archcalc.load(f"{name}:large", variant="large") == large
+    assert archcalc.load(f"{name}:small") == archcalc.load(f"{name}:") == archcalc.load(name) != large
+
+
+def test_a_bundled_variant_may_be_named_with_its_family() -> None:
+    resnet18 = archcalc.load("resnet18")
+    assert archcalc.load("resnet:resnet18") == archcalc.load("ResNet:resnet18") == archcalc.load("resnet18:resnet18") == resnet18
+    assert archcalc.load("resnet:resnet") == archcalc.load("resnet") != resnet18
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names with a colon")
+def test_a_colon_may_be_part_of_a_files_own_name(folder: Path) -> None:
+    for name in ("with:colon.yaml", "net.yaml:large"):
+        Path(name).write_text(FAMILY.replace("small", "own"))
+    assert archcalc.load("with:colon.yaml").name == archcalc.load("./net.yaml:large").name == "own"
+    assert archcalc.load("with:colon.yaml:large").name == archcalc.load("./net.yaml:large:large").name == "large"
 
 
 def test_variants_make_one_file_a_family() -> None:

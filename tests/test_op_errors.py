@@ -114,6 +114,7 @@ WAYS_OUT = [
     (ops.Add(), [MAP, (2, 6, 9, 7)], "one batch for all branches"),
     (ops.Multiply(), [(1, 6), MAP], "keep the other branch at 6x1x1"),
     (ops.LayerNorm([9, 8]), MAP, "it is then [6, 9, 7]"),
+    (ops.LayerNorm(6), MAP, "GroupNorm: {num_groups: 1} has the same parameters and shape"),
     (ops.PReLU(4), MAP, "num_parameters: 1 (one slope for all) or 6"),
 ]
 
@@ -136,7 +137,7 @@ BAD_ARGUMENTS = [
     ("Conv2d", {"out_channels": 4, "kernel_size": 3, "padding": "valid"}, "padding", "not valid"),
     ("Conv2d", {"out_channels": 4, "kernel_size": 3, "bias": 1}, "bias", "true or false, not 1"),
     ("Conv2d", {"out_channels": 4, "kernel_size": 3, "padding_mode": "mirror"}, "padding_mode", "zeros or reflect or replicate"),
-    ("Conv3d", {"out_channels": 4, "kernel_size": 3, "padding": [1, 2]}, "padding", "a list of 3 or 6 of them"),
+    ("Conv3d", {"out_channels": 4, "kernel_size": 3, "padding": [1, 2]}, "padding", "[depth, height, width] or [front, back, "),
     ("ConvTranspose2d", {"out_channels": 4, "kernel_size": 3, "padding": "same"}, "padding", "a whole number of at least 0"),
     ("MaxPool2d", {"kernel_size": 3, "stride": 0}, "stride", "null, or a whole number of at least 1"),
     ("AvgPool2d", {"kernel_size": 3, "divisor_override": 0}, "divisor_override", "null, or a whole number"),

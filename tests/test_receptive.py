@@ -335,3 +335,10 @@ def test_behind_an_upsampling_each_output_sees_what_its_gradient_reaches(before,
     for row in inside[:: max(1, len(inside) // 4)]:
         rows = reached(graph, row)
         assert ((rows[0], rows[-1]) if rows else (inf, -inf)) == edges[row]
+
+
+def test_a_map_that_is_padded_at_one_edge_is_no_square_any_more() -> None:
+    text = "input: [1, 4, 4]\nlayers:\n  - ZeroPad2d: {padding: [0, 0, 0, 1]}\n  - Flatten\n  - Linear: {out_features: 1}\n"
+    fields = receptive_fields(parse(text, "net.yaml").graph())
+    assert [field.size for field in fields[1]] == [4, 5]
+    assert [field.receptive_field for field in fields[-1]] == [4, 5]

@@ -26,8 +26,14 @@ NOTED = [  # a layer -> how the papers and torchvision write it
     (
         "Conv2d",
         {"out_channels": 64, "kernel_size": (3, 5), "stride": (1, 2), "padding": (0, 1, 0, 1)},
-        "3x5, 64, /1x2, pad 0x1x0x1",
+        "3x5, 64, /1x2, pad [0, 1, 0, 1]",
     ),
+    ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding": (1, 0)}, "3x3, 64, pad 1x0"),  # top and bottom, no more
+    ("Conv1d", {"out_channels": 64, "kernel_size": 3, "padding": (1, 0)}, "3, 64, pad [1, 0]"),  # the start alone
+    ("Conv1d", {"out_channels": 64, "kernel_size": 3, "padding": (1, 1)}, "3, 64, pad 1"),
+    ("Conv3d", {"out_channels": 64, "kernel_size": 3, "padding": (2, 1, 0)}, "3x3x3, 64, pad 2x1x0"),
+    ("Conv3d", {"out_channels": 64, "kernel_size": 3, "padding": (1, 0, 0, 0, 0, 0)}, "3x3x3, 64, pad [1, 0, 0, 0, 0, 0]"),
+    ("ZeroPad2d", {"padding": (0, 1, 0, 1)}, "pad [0, 1, 0, 1]"),
     ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding": "same", "groups": 2}, "3x3, 64, same, groups 2"),
     ("Conv2d", {"out_channels": 64, "kernel_size": 3, "dilation": 2, "bias": False}, "3x3, 64, dilation 2, no bias"),
     ("Conv2d", {"out_channels": 64, "kernel_size": 3, "padding": (0, 0, 0, 0)}, "3x3, 64"),

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from archcalc import analyse
 from archcalc.errors import ArchcalcError
 from archcalc.ops import OPS
 from archcalc.spec import parse
@@ -27,6 +28,10 @@ def refusal(steps: str, top: str = TOP) -> ArchcalcError:
     return raised.value
 
 
+def steps_in(way_out: str) -> list[str]:
+    return re.findall(r"`(?:- )?([A-Z][^`]*)`", way_out)
+
+
 WAYS_OUT = [
     # steps, code, words of the message, words of the way out
     ("Mish", "E034", "archcalc does not have torch.nn.Mish", "it has ReLU, ReLU6, LeakyReLU"),
@@ -39,6 +44,15 @@ WAYS_OUT = [
     ("GlobalMaxPooling2D", "E034", "archcalc does not have GlobalMaxPooling2D", "AdaptiveMaxPool2d: {output_size: 1}"),
     ("DepthwiseConv2D: {kernel_size: 3}", "E034", "archcalc does not have DepthwiseConv2D", "groups: in_channels"),
     ("Sequential", "E034", "torch.nn.Sequential", "one after the other"),
+    ("LayerNorm2d", "E034", "archcalc does not have LayerNorm2d", "`GroupNorm: {num_groups: 1}` has the same parameters and shape, but one mean"),
+    ("DropPath: {drop_prob: 0.1}", "E034", "archcalc does not have DropPath", "leave it out"),
+    ("Split: {split_size: 4}", "E034", "archcalc does not have Split", "no operator takes a part of a tensor; a convolution with groups"),
+    ("LayerScale", "E034", "archcalc does not have LayerScale", "groups: in_channels, bias: false"),
+    ("SqueezeExcitation: {squeeze_channels: 2}", "E034", "archcalc does not have SqueezeExcitation", "Multiply: {map: [], gate: ["),
+    ("ConstantPad1d: {padding: [1, 0], value: 0}", "E034", "torch.nn.ConstantPad1d", "a Conv1d takes `padding: [start, end]` itself"),
+    ("Conv2d: {out_channels: 8, kernel_size: 3, padding: causal}", "E021", "unknown name causal", "in a Conv1d write `padding: [dilation*(kernel_size - 1), 0]`"),
+    ("Conv2d: {out_channels: 2**i, kernel_size: 1, repeat: 4}", "E022", "a power (**)", 'for 2**i "[1, 2, 4, 8][i]", quoted; allowed: +'),
+    ("Conv2d: {out_channels: 1 << i, kernel_size: 1, repeat: 4}", "E022", "<<", 'for 2**i "[1, 2, 4, 8][i]"'),
     ("View: {size: 1}", "E034", "archcalc does not have View", "Flatten makes a flat tensor"),
     ("'conv(8)'", "E034", "unknown block conv(8)", "write `- conv: [8]`"),
     ("'conv(8, k=3)'", "E034", "unknown block conv(8, k=3)", "write `- conv: [out, k]`"),
@@ -107,5 +121,70 @@ def test_each_family_has_operators(family: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, way_out in _WAYS_OUT.items() if "`" in way_out])
 def test_steps_in_the_ways_out_are_steps(name: str) -> None:
-    for step in re.findall(r"`(?:- )?([A-Z][^`]*)`", _WAYS_OUT[name]):
+    for step in steps_in(_WAYS_OUT[name]):
         assert parse(f"{TOP}layers: ['{step}']".replace("'", ""), "net.yaml").graph().nodes[1].inputs == (0,)
+
+
+def others() -> dict:
+    """Layers as other libraries have them, for 8 channels: what torch.nn builds them from, and how that is called."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 2, 1), nn.ReLU(), nn.Conv2d(2, 8, 1), nn.Sigmoid())
+    return {
+        "LayerNorm2d": (nn.LayerNorm(8), lambda module, x: module(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)),
+        "LayerScale": (nn.ParameterList([torch.ones(8, 1, 1)]), lambda module, x: module[0] * x),
+        "SqueezeExcitation": (gate, lambda module, x: module(x) * x),
+        "InstanceNorm2d": (nn.InstanceNorm2d(8), nn.Module.__call__),
+        "DepthwiseConv2D": (nn.Conv2d(8, 8, 3, groups=8), nn.Module.__call__),
+    }
+
+
+@pytest.mark.parametrize("name", ["LayerNorm2d", "LayerScale", "SqueezeExcitation", "InstanceNorm2d", "DepthwiseConv2D"])
+def test_a_step_in_the_way_out_has_the_parameters_and_the_shape_of_the_layer(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    module, call = others()[name]
+    step = steps_in(absent(name)[1])[0]
+    report = analyse(parse(f"{TOP}layers: [{step}]\n", "net.yaml").graph())
+    assert report.totals.params == sum(parameter.numel() for parameter in module.parameters())
+    assert report.layers[-1].output_shape == tuple(call(module, torch.ones(1, 8, 16, 16)).shape)
+
+
+SEQUENCE = "input: [8, 100]\n"
+
+
+@pytest.mark.parametrize(("kernel", "dilation", "stride"), [(2, 1, 1), (2, 8, 1), (3, 4, 1), (5, 1, 2), (3, 2, 3)])
+def test_the_way_out_of_causal_padding_is_causal(kernel: int, dilation: int, stride: int) -> None:
+    torch = pytest.importorskip("torch")
+    conv = f"Conv1d: {{out_channels: 8, kernel_size: {kernel}, dilation: {dilation}, stride: {stride}, padding: %s}}"
+    help = refusal(conv % "causal", SEQUENCE).help
+    padding = re.search("`padding: (.*?)`", help)[1]
+    graph = parse(f"{SEQUENCE}layers: [{conv % padding}]\n", "net.yaml").graph()
+    padded = torch.nn.functional.pad(torch.ones(1, 8, 100), (dilation * (kernel - 1), 0))
+    expected = torch.nn.Conv1d(8, 8, kernel, stride, dilation=dilation)(padded)
+    assert graph.nodes[-1].output == tuple(expected.shape)
+    assert graph.nodes[-1].op.padding == (dilation * (kernel - 1), 0)
+
+
+def test_the_way_out_of_powers_gives_them() -> None:
+    step = "Conv1d: {repeat: 4, out_channels: %s, kernel_size: 1}"
+    listed = re.search('for 2\\*\\*i (".*?")', refusal(step % "2**i", SEQUENCE).help)[1]
+    graph = parse(f"{SEQUENCE}layers: [{step % listed}]\n", "net.yaml").graph()
+    assert [node.op.out_channels for node in graph.layers] == [2**i for i in range(4)]
+
+
+PADS = [name for name in _WAYS_OUT if "pad" in name and "itself" in _WAYS_OUT[name]]
+
+
+@pytest.mark.parametrize("name", PADS)
+def test_padding_that_a_convolution_takes_itself(name: str) -> None:
+    axes, argument, value = re.search("a Conv([1-3])d takes `(padding|padding_mode): (.*?)` itself", _WAYS_OUT[name]).groups()
+    sizes = [16] * int(axes)
+    if argument == "padding":
+        given, grown = [str(place) for place, _ in enumerate(value.split(", "))], (1, 5, 9)  # 0 + 1, 2 + 3, 4 + 5
+        arguments = f"padding: [{', '.join(given)}]"
+    else:
+        arguments, grown = f"padding_mode: {value}, padding: 1", (2, 2, 2)
+    text = f"input: {[8, *sizes]}\nlayers: [Conv{axes}d: {{out_channels: 8, kernel_size: 1, {arguments}}}]\n"
+    assert list(parse(text, "net.yaml").graph().nodes[-1].output[2:]) == [
+        size + more for size, more in zip(sizes, grown, strict=False)
+    ]

@@ -183,7 +183,7 @@ def _behind(windows: Windows, y: Shape, fields: Fields) -> Fields:
     if len(windows) != len(fields) or len(sizes) != len(fields):
         return ()  # a window over positions that a Flatten has mixed
     axes = zip(fields, windows, sizes, strict=True)
-    if len(fields) == 2 and fields[0] is fields[1] and windows[0] == windows[1]:
+    if len(fields) == 2 and fields[0] is fields[1] and windows[0] == windows[1] and sizes[0] == sizes[1]:
         return _known([_through(*next(axes))] * 2)  # a square map
     return _known([_through(*axis) for axis in axes])
 

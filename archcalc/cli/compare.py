@@ -14,6 +14,7 @@ from archcalc.errors import UsageError
         "archcalc compare alexnet alexnet_two_towers",
         "archcalc compare resnet50 resnet101 resnet152 --depth 1",
         "archcalc compare resnet50 vgg16 --count all",
+        "archcalc compare mine.yaml mine.yaml:deep",
         "archcalc compare vgg16 mine.yaml --all --input 3x64x64 -o both.csv",
     ),
 )
@@ -29,6 +30,10 @@ def command(requests: tuple[Request, ...], depth: int | None, every_row: bool, c
 
     if len(requests) < 2:
         raise UsageError("E227", "compare needs two models or more", help=f"archcalc summary {requests[0].model} shows one")
+    if requests[0].variant is not None and len(set(requests)) < len(requests):
+        twice = next(request for request in requests if requests.count(request) > 1)
+        message = f"{twice.model} is named twice, and --variant {twice.variant} holds for both: it would be compared with itself"
+        raise UsageError("E227", message, help=f"archcalc compare {twice.model} {twice.model}:{twice.variant}")
     if count == "all":
         if depth is not None or every_row:
             idle("--depth" if depth else "--all", "--count all has a row for each tool, and none for the layers")

@@ -57,8 +57,8 @@ class Request(NamedTuple):
         """Return the spec and its graph. Raises ArchcalcError for whatever is not there or does not fit."""
         from archcalc.spec import read_spec
 
-        spec, named = read_spec(self.model)
-        variant = spec.variant(self.variant or named)
+        spec, chosen = read_spec(self.model, self.variant)
+        variant = spec.variant(chosen)
         settings = {name: setting(name, text) for name, text in self.settings}
         inputs = {_input_name(name, list(variant.inputs)): sizes for name, sizes in self.inputs}
         return Loaded(spec, variant.name, spec.graph(variant.name, settings, inputs, self.batch))
@@ -349,10 +349,9 @@ def keep_files(context: click.Context, *models: str) -> None:
     if not written:
         return
     from archcalc.render.delivery import keep_apart
-    from archcalc.spec.zoo import find
+    from archcalc.spec.zoo import address
 
-    named = [*models, *(model for _, model in _files(context, "model"))]
-    specs = [find(model.lower().replace("-", "_")) or model for model in named]
+    specs = [address(model).file for model in (*models, *(model for _, model in _files(context, "model")))]
     keep_apart(written, [*specs, *(file for _, file in _files(context, "read"))])
 
 

@@ -43,9 +43,9 @@ def command(request: Request, expanded: bool, format: str | None, file: str | No
         text = written_out(request.graph())
         notes = show.expanded_notes(text)
     else:
-        spec, named = read_spec(request.model)  # not the graph: a spec that does not fit together can still be read
+        spec, chosen = read_spec(request.model, request.variant)  # no graph: a spec that does not fit together can be read
         text = spec.text
-        notes = show.spec_notes(spec, request.variant or named, bool(request.settings or request.inputs or request.batch > 1))
+        notes = show.spec_notes(spec, chosen, bool(request.settings or request.inputs or request.batch > 1))
     deliver(text, file)
     for note in (*notes, *show.schema_notes(text, file)):
         click.echo(note, err=True)

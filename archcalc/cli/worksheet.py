@@ -24,25 +24,29 @@ from archcalc.errors import UsageError
 def command(request: Request, blank: bool, file: str | None) -> None:
     """Load, write, deliver."""
     from archcalc.render.delivery import deliver, goes_to_stdout
-    from archcalc.spec import index
+    from archcalc.spec.zoo import SUFFIXES, address
     from archcalc.worksheet.write import worksheet
 
     if request.batch > 1 or request.dtype != "float32":
         raise UsageError("E232", "a worksheet is about one image in float32", help="leave out --batch and --dtype")
-    _, variant, graph = request.load()
+    spec, variant, graph = request.load()
+    at = address(request.model)
     settings = {name: setting(name, text) for name, text in request.settings}
     inputs = dict(zip([node.name for node in graph.inputs], [node.output[1:] for node in graph.inputs], strict=True))
+    # A bundled variant has a name of its own; a spec is looked for beside the page, and a stream lies nowhere.
+    file_name = os.path.basename(at.file)
+    named = variant if at.bundled else file_name if file_name.lower().endswith(SUFFIXES) else None
     page = worksheet(
         graph,
-        # A bundled variant has a name of its own; a spec is looked for beside the page.
-        variant if variant in index() else os.path.basename(request.model),
-        variant=None if variant in index() else request.variant,
+        named,
+        variant=None if at.bundled or variant == spec.name else variant,
         settings=settings,
         inputs=inputs if request.inputs else None,
         blank=blank,
     )
     deliver(page, file)
     folder = os.path.dirname(os.path.realpath("page" if file is None or goes_to_stdout(file) else file))
-    if variant not in index() and folder != os.path.dirname(os.path.realpath(request.model)):
-        name = os.path.basename(request.model)
-        click.echo(f"verify looks for {name} beside the page: put it there, or name it with --model {request.model}", err=True)
+    if named is None:
+        click.echo("the page names no model, and verify holds it against itself: name the file with --model FILE", err=True)
+    elif not at.bundled and folder != os.path.dirname(os.path.realpath(at.file)):
+        click.echo(f"verify looks for {named} beside the page: put it there, or name it with --model {request.model}", err=True)

@@ -85,13 +85,19 @@ class _Sizes(Kind):
         return sizes
 
 
+_SIDES = {
+    1: "or [start, end]",
+    2: "[height, width] or [top, bottom, left, right]",
+    3: "[depth, height, width] or [front, back, top, bottom, left, right]",
+}
+
+
 class _Sides(Kind):
     """Padding: a number, one for each axis, or one for each side of each axis (top, bottom, left, right)."""
 
     def __init__(self, axes: int):
         self.axes = axes
-        sides = "[height, width] or [top, bottom, left, right]" if axes == 2 else f"a list of {axes} or {2 * axes} of them"
-        self.expected = f"a whole number of at least 0, {sides}"
+        self.expected = f"a whole number of at least 0, {_SIDES[axes]}"
         one = {"type": "integer", "minimum": 0}
         lists = [{"type": "array", "items": one, "minItems": count, "maxItems": count} for count in (axes, 2 * axes)]
         self.schema = {"anyOf": [one, *lists]}

@@ -170,11 +170,13 @@ class LayerNorm(_Norm, frozen=True):
         row = self._row(x)
         if row != x[1:][-len(row) :]:
             sizes = "x".join(map(str, row))
-            raise ShapeError(
-                "E106",
-                f"LayerNorm normalises {sizes}, but its input is {x}, which does not end so",
-                help=f"leave normalized_shape out: it is then {list(x[1:])}",
-            )
+            way_out = f"leave normalized_shape out: it is then {list(x[1:])}"
+            if row == (x.c,):  # ConvNeXt's, which torch.nn has for channels last alone
+                way_out = (
+                    "GroupNorm: {num_groups: 1} has the same parameters and shape, but one mean for all pixels, not one for each"
+                )
+            message = f"LayerNorm normalises {sizes}, but its input is {x}, which does not end so"
+            raise ShapeError("E106", message, help=way_out)
         return x
 
     def params(self, x: Shape) -> int:

@@ -12,10 +12,11 @@ from archcalc.analysis.compare import Comparison, End, Part, Row
 from archcalc.analysis.fold import GROUP
 from archcalc.analysis.report import Report, Totals
 from archcalc.errors import UsageError
+from archcalc.ops import OPS
 from archcalc.render.expanded import distribution
 from archcalc.render.figures import count, inputs, shape, sizes
 from archcalc.render.formats import Result
-from archcalc.render.notation import apart
+from archcalc.render.notation import apart, ends_of
 from archcalc.render.summary import MACS
 from archcalc.render.tables import ESSENTIAL, Cell, Column, Table
 
@@ -217,7 +218,9 @@ def _differs(row: Row[Part] | Row[End], letters: str, untold: Collection[str] = 
         for name, values in row.differences.items()
         if name not in untold
     }
-    words += [f"{_WORDS.get(name, name)} {' -> '.join(_texts(name, told[name]))}" for name in told if name not in _FOLLOWING]
+    op = next((OPS[part.op] for part in row.parts if isinstance(part, Part) and part.op in OPS), None)
+    texts = {name: _texts(name, told[name], ends_of(op, name) if op else 0) for name in told if name not in _FOLLOWING}
+    words += [f"{_WORDS.get(name, name)} {' -> '.join(texts[name])}" for name in texts]
     if "inside" in told and "layers" not in told:
         numbers = dict.fromkeys(map(count, told["inside"]))
         words.append(f"{' -> '.join(numbers)} {'layer' if set(numbers) == {'1'} else 'layers'} inside")
@@ -238,8 +241,8 @@ _WORDS = {
 }
 
 
-def _texts(name: str, values: Sequence[Any]) -> Sequence[str]:
-    """Return the values of a quantity in words."""
+def _texts(name: str, values: Sequence[Any], ends: int) -> Sequence[str]:
+    """Return the values of a quantity in words; ``ends`` as in ``notation.apart``."""
     if name == "inputs":
         return _inputs(values)
     if name == "shares":
@@ -250,7 +253,7 @@ def _texts(name: str, values: Sequence[Any]) -> Sequence[str]:
         return [count(value) for value in values]
     if name in ("weight_init", "bias_init"):
         return ["PyTorch's" if value is None else distribution(value) for value in values]
-    return apart(values)
+    return apart(values, ends)
 
 
 def _inputs(values: Sequence[tuple[str, ...]]) -> list[str]:

@@ -28,23 +28,23 @@ _TORCH: dict[str, str] = {
 }
 _FAMILIES = {name: family for family, names in _TORCH.items() for name in names.split()}
 
-# The same for Keras and Caffe, and for functions; in small letters.
+# The same for torchvision, timm, Keras and Caffe, and for functions; in small letters.
 _OTHERS: dict[str, str] = {
-    "conv": "conv1dtranspose conv3dtranspose depthwiseconv1d depthwiseconv2d separableconv1d separableconv2d",
+    "conv": "conv1dtranspose conv3dtranspose depthwiseconv1d depthwiseconv2d layerscale separableconv1d separableconv2d",
     "pool": """
         averagepooling1d averagepooling3d globalaveragepooling1d globalaveragepooling3d globalmaxpool1d globalmaxpool2d
         globalmaxpool3d globalmaxpooling1d globalmaxpooling2d globalmaxpooling3d globalavgpool1d globalavgpool3d maxpooling1d
         maxpooling3d""",
-    "norm": "unitnormalization spectralnormalization",
+    "norm": "layernorm2d unitnormalization spectralnormalization",
     "activation": "activation",
     "rearrange": """
-        alphadropout cropping1d cropping2d cropping3d gaussiandropout gaussiannoise permute repeatvector reshape spatialdropout1d
-        spatialdropout2d spatialdropout3d transpose view zeropadding1d zeropadding3d""",
+        alphadropout chunk cropping1d cropping2d cropping3d gaussiandropout gaussiannoise permute repeatvector reshape slice
+        spatialdropout1d spatialdropout2d spatialdropout3d split transpose view zeropadding1d zeropadding3d""",
     "resize": "upsampling1d upsampling3d",
-    "merge": "average dot eltwise maximum minimum subtract",
+    "merge": "average dot eltwise maximum minimum seblock selayer semodule squeezeexcitation squeezeexcite subtract",
     "": """
-        additiveattention attention bidirectional convlstm2d inputlayer lambda locallyconnected1d locallyconnected2d masking
-        simplernn stochasticdepth timedistributed""",
+        additiveattention attention bidirectional convlstm2d droppath inputlayer lambda locallyconnected1d locallyconnected2d
+        masking simplernn stochasticdepth timedistributed""",
 }
 _OTHER_FAMILIES = {name: family for family, names in _OTHERS.items() for name in names.split()}
 
@@ -54,7 +54,23 @@ _STEPS = "write its steps one after the other, as a block or as a group"
 _GLOBAL = "write `AdaptiveMaxPool2d: {output_size: 1}`"
 _DEPTHWISE = "write `Conv2d: {out_channels: in_channels, kernel_size: 3, groups: in_channels}`"
 _AXES = "Flatten makes a flat tensor; the language changes axes in no other way"
+_MODES = (("reflection", "reflect"), ("replication", "replicate"), ("circular", "circular"))
+_PARTS = "no operator takes a part of a tensor; a convolution with groups works on each part by itself"
+_SKIPPED = "leave it out: it has no parameters, and does nothing once the network is trained"
+_GATE = (
+    "write `Multiply: {map: [], gate: [GlobalAvgPool2d, Conv2d: {out_channels: in_channels // 4, kernel_size: 1}, ReLU,"
+    " Conv2d: {out_channels: 4*in_channels, kernel_size: 1}, Sigmoid]}`"
+)
 _WAYS_OUT: dict[str, str] = {
+    **{f"{mode}pad{n}d": f"a Conv{n}d takes `padding_mode: {word}` itself" for mode, word in _MODES for n in (1, 2, 3)},
+    **dict.fromkeys(("constantpad1d", "zeropad1d", "zeropadding1d"), "a Conv1d takes `padding: [start, end]` itself, of zeros"),
+    **dict.fromkeys(
+        ("constantpad3d", "zeropad3d", "zeropadding3d"),
+        "a Conv3d takes `padding: [front, back, top, bottom, left, right]` itself, of zeros",
+    ),
+    **dict.fromkeys(("seblock", "selayer", "semodule", "squeezeexcitation", "squeezeexcite"), _GATE),
+    **dict.fromkeys(("chunk", "slice", "split"), _PARTS),
+    **dict.fromkeys(("droppath", "stochasticdepth"), _SKIPPED),
     **dict.fromkeys(("avgpool1d", "maxpool1d", "averagepooling1d", "maxpooling1d", "lppool1d"), _AXIS_OF_ONE),
     **dict.fromkeys(("globalmaxpool2d", "globalmaxpooling2d"), _GLOBAL),
     **dict.fromkeys(("instancenorm1d", "instancenorm2d"), "write `GroupNorm: {num_groups: in_channels, affine: false}`"),
@@ -62,21 +78,19 @@ _WAYS_OUT: dict[str, str] = {
     **dict.fromkeys(("spatialdropout1d", "spatialdropout2d", "spatialdropout3d", "gaussiandropout"), f"Dropout {_SAME_SHAPES}"),
     **dict.fromkeys(("sequential", "module", "modulelist", "moduledict", "container"), _STEPS),
     **dict.fromkeys(("reshape", "view", "permute", "transpose", "unflatten"), _AXES),
+    "layernorm2d": "`GroupNorm: {num_groups: 1}` has the same parameters and shape, but one mean for all pixels, not one for each",
+    "layerscale": "write `Conv2d: {out_channels: in_channels, kernel_size: 1, groups: in_channels, bias: false}`",
     "syncbatchnorm": "BatchNorm2d has the same numbers",
     "crossmaplrn2d": "write `LocalResponseNorm: {size: 5}`",
     "softmax2d": "write `Softmax: {dim: 1}`",
     "upsamplingnearest2d": "write `Upsample: {scale_factor: 2}`",
     "upsamplingbilinear2d": "write `Upsample: {scale_factor: 2, mode: bilinear, align_corners: true}`",
-    "reflectionpad2d": "a Conv2d takes `padding_mode: reflect` itself",
-    "replicationpad2d": "a Conv2d takes `padding_mode: replicate` itself",
-    "circularpad2d": "a Conv2d takes `padding_mode: circular` itself",
     "constantpad2d": f"ZeroPad2d {_SAME_SHAPES}",
     "depthwiseconv2d": _DEPTHWISE,
     "separableconv2d": f"{_DEPTHWISE}, then `Conv2d: {{out_channels: 64, kernel_size: 1}}`",
     "activation": "write the activation itself as a step: `- ReLU`",
     "inputlayer": "the input's sizes stand at the top of the file: `input: [3, 224, 224]`",
     "dataparallel": "leave it out: the spec is the network inside it",
-    "stochasticdepth": "leave it out: it has no parameters, and does nothing once the network is trained",
 }
 
 

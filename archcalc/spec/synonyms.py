@@ -89,6 +89,7 @@ ELSEWHERE: dict[str, str] = {
 # Words that stand where a value is expected, and are none here; in small letters.
 WORDS: dict[str, str] = {
     "valid": "what other libraries call valid is padding: 0",
+    "causal": "in a Conv1d write `padding: [dilation*(kernel_size - 1), 0]`: so much at the start, nothing at the end",
     "no": "no is a text in YAML 1.2: write false",
     "yes": "yes is a text in YAML 1.2: write true",
     "off": "off is a text in YAML 1.2: write false",

@@ -23,6 +23,7 @@ Names = Mapping[str, object]
 Run = Callable[[Names], object]
 
 ALLOWED = "allowed: + - * / // %, comparisons, and or not, a if b else c, x[i], [a, b], len min max floor ceil"
+POWERS = f'write x*x for x**2, and for 2**i "[1, 2, 4, 8][i]", quoted; {ALLOWED}'
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ def _name(compiler: Compiler, node: ast.Name, depth: int) -> Run:
 
 def _arithmetic(compiler: Compiler, node: ast.BinOp, depth: int) -> Run:
     if type(node.op) not in _ARITHMETIC:
-        raise refused(_REFUSED.get(type(node.op), "this"), compiler.span(node))
+        raise refused(_REFUSED.get(type(node.op), "this"), compiler.span(node), help=_INSTEAD.get(type(node.op), ALLOWED))
     symbol, apply = _ARITHMETIC[type(node.op)]
     return _applied(symbol, apply, compiler.build(node.left, depth), compiler.build(node.right, depth), compiler.span(node))
 
@@ -378,6 +379,7 @@ _BUILDERS: dict[type[ast.expr], Callable[[Compiler, Any, int], Run]] = {
     ast.Subscript: _index,
     ast.Call: _call,
 }
+_INSTEAD: dict[type[ast.AST], str] = {ast.Pow: POWERS, ast.LShift: POWERS, ast.BitXor: POWERS}
 # What is refused by its name; the rest, which nobody writes by accident, is "this".
 _REFUSED: dict[type[ast.AST], str] = {
     ast.Pow: "a power (**)",
