@@ -1,5 +1,6 @@
 """A run of a network on real tensors, to hold the simulated one against (tests/storage_tracer.py follows the tensors)."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from archcalc.analysis.memory import Plan, peak, simulate
 from archcalc.analysis.memory.trace import BACKWARD, FORWARD, STEP, Trace
 from archcalc.graph import Graph
 from archcalc.pytorch.build import build
-from tests.storage_tracer import StorageTracer, trace_inference, trace_step, trace_training
+from tests.storage_tracer import StorageTracer, loss_of, trace_inference, trace_step, trace_training
 
 SPECS = Path(__file__).parent / "data" / "specs"
 AMP = {None: None, "bf16": torch.bfloat16}
@@ -38,6 +39,19 @@ def tensors(graph: Graph, dtype: torch.dtype) -> tuple[list[torch.Tensor], torch
     inputs = [torch.randn(node.output).to(dtype) for node in graph.inputs]
     flat = any(len(graph.nodes[index].output) == 2 for index in graph.outputs.values())
     return inputs, torch.zeros(inputs[0].shape[0], dtype=torch.int64) if flat else None
+
+
+def run_in_torch(graph: Graph) -> bool:
+    """Whether PyTorch would train it: it has a parameter to train, on the way to the output, and enough values for a norm."""
+    model = build(graph)
+    inputs, target = tensors(graph, torch.float32)
+    try:
+        loss_of(model(*inputs), target).backward()
+    except (RuntimeError, ValueError) as refusal:
+        if re.search("does not require grad|more than 1 value per channel|modified by an inplace operation", str(refusal)):
+            return False
+        raise
+    return True
 
 
 def traced(graph: Graph, plan: Plan, model: nn.Module | None = None) -> StorageTracer:

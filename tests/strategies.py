@@ -24,6 +24,7 @@ ACTIVATIONS = [
     "Tanh",
     "ScaledTanh",
 ]
+WRAPS = ["plain", "plain", "group", "block", "numbered", "repeat", "merge", "head", "frozen", "twins", "unread"]
 IN_PLACE = ["ReLU", "ReLU6", "LeakyReLU", "ELU", "SiLU", "Hardswish", "Hardsigmoid"]
 
 
@@ -226,7 +227,7 @@ def specs(draw: Draw) -> str:
     blocks: dict[str, list[Any]] = {}
     for number in range(draw(st.integers(1, 5))):
         steps, after = draw(stages(x, 2))
-        wrap = draw(st.sampled_from(["plain", "plain", "group", "block", "numbered", "repeat", "merge", "head", "frozen", "twins"]))
+        wrap = draw(st.sampled_from(WRAPS))
         if wrap == "repeat" and after == x:
             layers.append({"group": {"repeat": draw(st.integers(1, 3)), "layers": steps}})
         elif wrap == "merge" and after == x:
@@ -243,6 +244,15 @@ def specs(draw: Draw) -> str:
             layers.append({"group": {"name": f"g{number}", "numbered": wrap == "numbered", "layers": steps}})
         elif wrap == "head":
             layers.append({"head": {"name": f"head{number}", "layers": steps}})
+            continue
+        elif wrap == "unread":
+            more, _ = draw(stages(after, 1))
+            layers.append({draw(st.sampled_from(ACTIVATIONS)): {"name": f"read{number}"}})
+            layers.append({"group": {"name": f"unread{number}", "frozen": draw(st.booleans()), "layers": steps}})
+            layers.append({"group": {"name": f"end{number}", "layers": more}})
+            if draw(st.booleans()):
+                layers.append({"group": {"name": f"other{number}", "from": f"unread{number}", "layers": more}})
+            layers.append({draw(st.sampled_from(ACTIVATIONS)): {"from": f"read{number}"}})
             continue
         else:
             layers += steps

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc.analysis.memory.allocator import Allocator, Block, repeated, replay, rounded, segment_bytes
+from archcalc.analysis.memory.allocator import Allocator, Block, repeated, replay, rounded, segment_bytes, started
 
 MIB = 2**20
 Event = tuple[int, int, int]
@@ -201,3 +201,23 @@ def test_a_limit_changes_nothing_but_where_it_ends(drawn: tuple[list[int], list[
         assert bound.missing > 0
     if free.reserved_peak_bytes <= limit:
         assert bound == free
+
+
+@given(random_runs(), st.lists(SIZES, max_size=8), st.lists(SIZES, max_size=3), st.integers(1, 120))
+def test_a_branch_goes_on_as_the_whole_would(
+    drawn: tuple[list[int], list[Event]], first: list[int], other: list[int], mib: int
+) -> None:
+    """What stays (``first``) is allocated once for two runs; the second is not to notice the first."""
+    sizes, events = drawn
+    start = [(0, len(sizes) + number, 1) for number in range(len(first))]
+    whole = replay([*sizes, *first], [*start, *events], limit=mib * MIB)
+    begun = started(first, mib * MIB)
+    if begun is None:
+        assert whole.failed_at is not None
+        assert whole.failed_at < len(start)
+        return
+    replay(other, [(0, number, 1) for number in range(len(other))], since=begun)
+    replay(sizes, events, since=begun)
+    found = replay(sizes, events, since=begun)
+    assert found._replace(failed_at=None) == whole._replace(failed_at=None)
+    assert found.failed_at == (None if whole.failed_at is None else whole.failed_at - len(start))

@@ -147,7 +147,10 @@ def test_what_is_too_large(name: str, row: Any) -> None:
         ("WholePair", "a whole number of at least 0, or a list of 2 of them"),
         ("SinglePadding", "a whole number of at least 0, or [start, end], or same"),
         ("PairPadding", "a whole number of at least 0, [height, width] or [top, bottom, left, right], or same"),
-        ("TriplePadding", "a whole number of at least 0, [depth, height, width] or [front, back, top, bottom, left, right], or same"),
+        (
+            "TriplePadding",
+            "a whole number of at least 0, [depth, height, width] or [front, back, top, bottom, left, right], or same",
+        ),
     ],
 )
 def test_what_is_expected_is_said(name: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""What fits: batches reckoned from two runs against runs of their own, the largest one against every other, cards that share."""
+"""What fits: batches reckoned from two runs against runs of their own, and the largest one against every other."""
 
 import json
 from itertools import product
@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archcalc
+from archcalc.analysis.memory import fit
 from archcalc.analysis.memory.allocator import replay
 from archcalc.analysis.memory.batches import Batches, rebatched
 from archcalc.analysis.memory.fit import Card, plans, rooms
 from archcalc.analysis.memory.plan import Plan
 from archcalc.analysis.memory.report import twice
 from archcalc.analysis.memory.simulate import simulate
-from archcalc.analysis.memory.towers import crossing, divided
 from archcalc.analysis.memory.trace import Trace, peak
-from archcalc.errors import UsageError
 from archcalc.render.schemas import schema_text
 from archcalc.spec import parse
 from tests.strategies import specs
@@ -107,6 +106,57 @@ def test_the_largest_batch_fits_and_one_more_does_not(name: str, plan: Plan) -> 
     assert room.peak_bytes == peak(simulate(archcalc.load(name, batch=room.batch), plan)).bytes <= room.limit_bytes
 
 
+# Where smaller batches than the largest do not fit, and where that makes no difference.
+FAR_AND_NEAR = [
+    ("vgg11", 10488 * MIB, Plan(train=True, optimizer="sgd")),
+    ("vgg11", 8 * GIB, Plan(train=True)),
+    ("vgg13", 3 * GIB, Plan(train=True, amp="bf16")),
+    ("alexnet", 6 * GIB, Plan(train=True, optimizer="adam")),
+    ("alexnet", 3 * GIB, Plan()),
+    ("densenet_40_12", 700 * MIB, Plan(dtype="bfloat16")),
+    ("googlenet", 2 * GIB, Plan(amp="bf16")),
+    ("resnet18", 3 * GIB, Plan(train=True, amp="bf16", optimizer="adamw")),
+    ("lenet5_modern", 64 * MIB, Plan(train=True)),
+    ("lenet5_modern", 68 * MIB, Plan(train=True)),
+    ("lenet5_modern", 71 * MIB, Plan(train=True)),
+]
+
+
+def every_batch_that_fits(name: str, plan: Plan, limit: int) -> tuple[list[int], int]:
+    """All batches that go through, each replayed from its first event, and how many images the tensors alone allow."""
+    batches = Batches(archcalc.load(name))
+    run, lone = batches.run(plan), batches.run_of_one(plan)
+    most = run.largest(limit).batch
+    assert most is not None
+    runs = [(1, lone), *((batch, run) for batch in range(2, most + 3))]
+    events = {False: twice(run.trace), True: twice(lone.trace)}
+    return [n for n, one in runs if replay(one.sizes(n), events[n == 1], limit=limit).failed_at is None], most
+
+
+@pytest.mark.parametrize(("name", "size", "plan"), FAR_AND_NEAR, ids=[f"{name} {size // MIB}" for name, size, _ in FAR_AND_NEAR])
+def test_no_larger_batch_fits(name: str, size: int, plan: Plan) -> None:
+    (room,) = rooms(archcalc.load(name), [plan], Card("", size, 0))
+    fitting, most = every_batch_that_fits(name, plan, room.limit_bytes)
+    assert most < fit.TRIED
+    assert room.batch == max(fitting, default=0)
+
+
+def test_of_very_many_batches_some_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if 8 were many: none of those fits which are as far apart as the tensors' bound is large, nor does one image more."""
+    monkeypatch.setattr(fit, "TRIED", 8)
+    graph, plan, card = archcalc.load("vgg11"), Plan(train=True, optimizer="sgd"), Card("", 11000 * MIB, 0)
+    (room,) = rooms(graph, [plan], card)
+    fitting, most = every_batch_that_fits("vgg11", plan, room.limit_bytes)
+    assert room.batch in fitting
+    assert room.batch + 1 not in fitting
+    apart = most // fit.TRIED + 1
+    assert apart > 1
+    assert all(batch <= room.batch for batch in range(most, 0, -apart) if batch in fitting)
+    assert room.batch < max(fitting)  # so this one can only be asked for
+    (asked,) = rooms(graph, [plan], card, batch=max(fitting))
+    assert (asked.fits, asked.batch) == (True, max(fitting))
+
+
 def test_nothing_fits_where_the_parameters_do_not() -> None:
     (room,) = rooms(archcalc.load("alexnet"), [Plan()], Card("", 600 * MIB, 512 * MIB))
     assert (room.batch, room.fits) == (0, False)
@@ -138,57 +188,6 @@ def test_every_way_of_running_is_asked_about() -> None:
     assert {plan.optimizer for plan in every if plan.train} == {"sgd", "momentum", "nesterov", "adam", "adamw"}
     only = plans(Plan(amp="fp16"), modes=(True,), optimizers=("adam",), every_type=False)
     assert only == (Plan(train=True, amp="fp16", optimizer="adam"),)
-
-
-# Cards that share every layer
-
-
-def test_the_layers_that_read_both_towers_are_those_of_the_paper() -> None:
-    """Krizhevsky et al. 2012, section 3.5: the third convolution and the fully connected layers."""
-    graph = archcalc.load("alexnet_two_towers")
-    assert [node.name for node in crossing(graph, 2)] == ["conv3", "fc6", "fc7", "fc8"]
-
-
-def test_what_a_card_holds_can_be_counted_by_hand() -> None:
-    """Two convolutions of 4 channels on 8x8, the second over all of the first: on one of two cards half of each, and at the second
-    half of its input from the other card.
-    """
-    text = """
-    input: [3, 8, 8]
-    layers:
-      - Conv2d: {name: a, out_channels: 4, kernel_size: 1, bias: false}
-      - Conv2d: {name: b, out_channels: 4, kernel_size: 1, bias: false}
-    """
-    graph = parse(text, "net.yaml").graph()
-    run = divided(graph, Batches(graph).run(Plan()), 2)
-    held = {(storage.what, storage.node): storage.bytes for storage in run.at(5).storages}
-    image = 8 * 8 * 4 * 5
-    assert held == {
-        ("parameter", "a"): 2 * 3 * 4,
-        ("parameter", "b"): 2 * 4 * 4,
-        ("input", "input"): 3 * image,
-        ("output", "a"): 2 * image,
-        ("output", "b"): 2 * image,
-        ("received", "b"): 2 * image,
-    }
-    assert peak(run.at(5)).bytes == sum(held.values())  # all of it lives while b runs
-    assert divided(graph, Batches(graph).run(Plan()), 1) == Batches(graph).run(Plan())
-
-
-@pytest.mark.parametrize("batch", [1, 6])
-def test_cards_together_hold_no_less_than_one(batch: int) -> None:
-    graph = archcalc.load("alexnet_two_towers")
-    batches = Batches(graph)
-    run = batches.run_of_one(Plan(train=True)) if batch == 1 else batches.run(Plan(train=True))
-    whole, half = (peak(divided(graph, run, towers).at(batch)).bytes for towers in (1, 2))
-    assert whole < 2 * half < 1.5 * whole
-
-
-def test_channels_that_do_not_divide_are_refused() -> None:
-    graph = archcalc.load("alexnet")
-    with pytest.raises(UsageError, match="do not divide among 7 cards") as caught:
-        rooms(graph, [Plan()], Card("", GIB), towers=7)
-    assert caught.value.code == "E266"
 
 
 # The command
@@ -233,6 +232,8 @@ def test_the_cpu_has_no_blocks_and_no_terms(run) -> None:
     assert document["terms"] == []
     assert {row["limit_bytes"] for row in document["rows"]} == {GIB}
     assert {row["allocated_peak_bytes"] for row in document["rows"]} == {None}
+    assert "blocks" in run("fit", "lenet5", "--memory", "1GiB").out
+    assert "blocks" not in run("fit", "lenet5", "--memory", "1GiB", "--rules", "cpu").out
 
 
 def test_a_table_over_settings_and_inputs(run) -> None:
@@ -315,6 +316,15 @@ def test_the_page_tells_the_story_in_these_numbers(run) -> None:
         f"two cards each takes {share:,} MiB",
     ):
         assert said in " ".join(page.split())
+
+
+def test_the_page_names_batches_that_fit_and_smaller_ones_that_do_not(run) -> None:
+    page = " ".join((ROOT / "docs" / "memory.md").read_text(encoding="utf-8").split())
+    story = ("vgg11", "--memory", "11000MiB", "--train", "--optimizer", "sgd", "--dtype", "float32")
+    fits = {batch: asked(run, *story, "--batch", str(batch))["rows"][0]["fits"] for batch in (167, 168, 188, 189)}
+    assert list(fits.values()) == [True, False, True, False]
+    assert "runs with 167 images and with 188, but not with 168 and not with 189" in page
+    assert f"From {fit.TRIED:,} images on" in page
 
 
 def test_int8_is_asked_about_without_training(run) -> None:

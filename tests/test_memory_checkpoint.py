@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,8 +16,10 @@ from archcalc.analysis.memory.simulate import recomputation
 from archcalc.errors import UsageError
 from archcalc.graph import Builder, Graph
 from archcalc.ops import OPS
-from tests.memory_oracle import compare, load, tensors
+from archcalc.spec import parse
+from tests.memory_oracle import compare, load, run_in_torch, tensors
 from tests.storage_tracer import loss_of
+from tests.strategies import specs
 from tests.test_random_graphs import modules
 
 
@@ -65,6 +68,8 @@ class Runner(nn.Module):
             tensors[number] = self.calls[number](*[tensors[i] for i in inputs])
             for i in inputs:
                 self.read(i, tensors, reads)
+            if not reads[number]:
+                del tensors[number]
 
     def read(self, i: int, tensors: dict[int, torch.Tensor], reads: Counter[int]) -> None:
         reads[i] -= 1
@@ -88,6 +93,47 @@ def test_checkpoints(name, size, patterns, amp):
     graph = load(name, 2, size)
     plan = Plan(train=True, optimizer="sgd", rules="cpu", checkpoint=patterns, amp=amp)
     compare(graph, plan, Runner(graph, patterns))
+
+
+BEGINNING, LINEAR = "{Upsample: {scale_factor: 2}}", "Flatten, {Linear: {out_features: 400}}"
+CONV = "out_channels: 8, kernel_size: 3, padding: 1"
+INSIDE = {
+    # What has been computed again goes before a bias's gradient is summed up.
+    **{f"{step} behind Linear": f"{BEGINNING}, {LINEAR}, {step}" for step in ("Softmax", "LogSoftmax", "ReLU", "GELU")},
+    "Dropout before Linear": f"Dropout, {LINEAR}, LogSoftmax",
+    # Nothing is kept of a branch that leads nowhere, neither the first time nor the second.
+    "unread": f"{{Conv2d: {{name: a, {CONV}}}}}, GELU, {{Conv2d: {{{CONV}}}}}, GELU, {{Conv2d: {{from: a, {CONV}}}}}, GELU",
+    "unread first": f"{{GELU: {{name: a}}}}, {{Conv2d: {{{CONV}}}}}, GELU, {{Conv2d: {{from: a, {CONV}}}}}, GELU",
+}
+
+
+@pytest.mark.parametrize("amp", [None, "bf16"])
+@pytest.mark.parametrize("inside", INSIDE)
+def test_small_blocks(inside, amp):
+    text = f"input: [4, 12, 12]\nlayers: [{{Conv2d: {{{CONV}}}}}, {{group: {{name: g, layers: [{INSIDE[inside]}]}}}}]\n"
+    graph = parse(text, "small.yaml").graph(batch=8)
+    compare(graph, Plan(train=True, optimizer="sgd", rules="cpu", checkpoint=("g",), amp=amp), Runner(graph, ("g",)))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("amp", [None, "bf16"])
+@settings(max_examples=max(30, settings.default.max_examples // 2))
+@given(specs())
+def test_random_blocks(amp: str | None, text: str) -> None:
+    """Of a random network, every block that can be computed again."""
+    graph = parse(text, "drawn.yaml").graph(batch=2)
+    paths = dict.fromkeys(node.name.partition(".")[0] for node in graph.layers if "." in node.name)
+    patterns = tuple(path for path in paths if repeatable(graph, path))
+    assume(patterns and run_in_torch(graph))
+    compare(graph, Plan(train=True, optimizer="sgd", rules="cpu", checkpoint=patterns, amp=amp), Runner(graph, patterns))
+
+
+def repeatable(graph: Graph, path: str) -> bool:
+    """Whether this block can be computed again."""
+    try:
+        return bool(blocks(graph, (path,)))
+    except UsageError:
+        return False
 
 
 @pytest.mark.parametrize(("name", "size", "patterns"), CHECKPOINTS, ids=str)

@@ -235,6 +235,22 @@ def test_a_gradient_is_summed_before_it_is_brought_to_its_type():
     compare(parse(text, "small.yaml").graph(batch=2), Plan(train=True, optimizer="sgd", rules="cpu", amp="bf16"))
 
 
+@pytest.mark.parametrize("train", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("joined", ["conv, norm", "norm, conv", "first, norm, conv", "conv, norm, conv", "norm, norm"])
+def test_branches_of_two_types_are_joined_in_the_wider(joined, train):
+    """LocalResponseNorm works in float32 on the CPU, behind a convolution of 16 bits too."""
+    layers = [f"{{Conv2d: {{name: {name}, out_channels: 4, kernel_size: 1}}}}" for name in ("first", "conv")]
+    layers += ["{LocalResponseNorm: {name: norm, size: 3}}", f"{{Concat: {{from: [{joined}]}}}}"]
+    graph = parse(f"input: [4, 12, 9]\nlayers: [{', '.join(layers)}]\n", "small.yaml").graph(batch=2)
+    compare(graph, Plan(train=train, optimizer="sgd", rules="cpu", amp="bf16"))
+
+
+def test_losses_of_two_types_are_added() -> None:
+    """The gradient of their sum, a float32, is brought to the 16 bits of the head's."""
+    text = "input: [3, 8, 8]\nlayers: [LayerNorm, {head: {name: side, layers: [{Conv2d: {out_channels: 4, kernel_size: 1}}]}}]\n"
+    compare(parse(text, "small.yaml").graph(batch=2), Plan(train=True, optimizer="sgd", rules="cpu", amp="bf16"))
+
+
 PLANS = [
     Plan(),
     Plan(dtype="int8"),
@@ -326,6 +342,7 @@ REGISTERED = {
     "adaptive_avg_pool2d": ["adaptive_avg_pool2d"],
     "adaptive_max_pool2d": ["adaptive_max_pool2d"],
     "mean": ["mean.dim"],
+    "cat": ["cat"],
     "": "relu tanh gelu silu elu hardswish mul.Tensor add.Tensor div.Tensor sub.Tensor constant_pad_nd dropout".split(),
 }
 
@@ -341,4 +358,4 @@ def test_autocast_casts_where_torch_has_a_rule(name, rules):
 
 def test_every_kernel_that_autocast_could_know_is_in_the_table():
     used = {kernel.name for case in CASES for kernel in case.op.kernels(case.x, case.y, True, "cpu")}
-    assert used - {"cat", "sum"} == set(REGISTERED)  # these two only promote, which changes nothing where all are of one type
+    assert used - {"sum"} == set(REGISTERED)  # CUDA casts to float32, of which the squares that are summed are already

@@ -1,19 +1,22 @@
 """The simulated life of every storage against real tensors on the CPU: equal to the byte."""
 
-import re
+import weakref
 
 import pytest
 import torch
 from hypothesis import given, settings
 from torch.profiler import ProfilerActivity, profile
 
+import archcalc
 from archcalc.analysis.memory import Plan, Storage, Trace, peak, simulate
 from archcalc.analysis.memory.plan import IMPLEMENTATIONS, OPTIMIZERS
+from archcalc.analysis.memory.report import usage
+from archcalc.analysis.memory.simulate import recomputation
 from archcalc.analysis.memory.trace import BACKWARD, FORWARD, START, STEP
 from archcalc.graph import Graph
 from archcalc.pytorch.build import build
 from archcalc.spec import parse
-from tests.memory_oracle import compare, compare_steps, load, optimizer, tensors
+from tests.memory_oracle import compare, compare_steps, load, optimizer, run_in_torch, tensors
 from tests.storage_tracer import loss_of
 from tests.strategies import specs
 
@@ -130,26 +133,68 @@ def test_response_norms_under_autocast(name, train):
     compare(load(name, 1, None), Plan(train=train, rules="cpu", amp="bf16"))
 
 
-def run_in_torch(graph: Graph) -> bool:
-    """Whether PyTorch would train it: it has a parameter to train, on the way to the output, and enough values for a norm."""
-    model = build(graph)
-    inputs, target = tensors(graph, torch.float32)
-    try:
-        loss_of(model(*inputs), target).backward()
-    except (RuntimeError, ValueError) as refusal:
-        if re.search("does not require grad|more than 1 value per channel|modified by an inplace operation", str(refusal)):
-            return False
-        raise
-    return True
+def conv(name: str, more: str = "") -> str:
+    return f"{{Conv2d: {{name: {name}, out_channels: 4, kernel_size: 3, padding: 1{more}}}}}"
 
 
+# What comes before `b`, which reads `a`; the layers between the two lead to no output.
+UNREAD = {
+    "chain": [conv("a"), conv("d0"), conv("d1"), conv("d2"), conv("d3")],
+    "tail": [conv("a"), "{BatchNorm2d: {name: d0}}", "ReLU", conv("d1"), "{BatchNorm2d: {name: d2}}", "GELU"],
+    "frozen": [conv("a"), conv("d0", ", frozen: true"), "GELU", conv("d1", ", frozen: true"), conv("d2"), "GELU"],
+    "ends": [conv("a"), conv("d0"), "{GELU: {name: d1}}", "{Tanh: {from: d0}}", "{Multiply: {from: [d0, d1, a]}}", "GELU", "GELU"],
+    "beside": [conv("d0"), "GELU", "GELU", "{BatchNorm2d: {name: a, from: input, affine: false}}"],  # what is kept of the input
+}
+
+
+def with_unread(branch: str) -> Graph:
+    layers = [*UNREAD[branch], conv("b", ", from: a"), "Sigmoid", "Flatten", "{Linear: {out_features: 3}}"]
+    return parse(f"input: [3, 16, 16]\nlayers: [{', '.join(layers)}]\n", "small.yaml").graph(batch=4)
+
+
+@pytest.mark.parametrize("amp", [None, "bf16"])
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+@pytest.mark.parametrize("branch", UNREAD)
+def test_what_is_kept_for_no_output_goes_in_the_forward_pass(branch, kind, amp):
+    compare(with_unread(branch), Plan(train=True, optimizer=kind, rules="cpu", amp=amp))
+
+
+class Packed:
+    """What autograd holds of a tensor."""
+
+    def __init__(self, tensor: torch.Tensor):
+        self.tensor = tensor
+
+
+@pytest.mark.parametrize("branch", UNREAD)
+def test_saved_bytes_are_those_that_are_left_for_the_backward_pass(branch):
+    graph, plan = with_unread(branch), Plan(train=True, rules="cpu")
+    model, (inputs, _) = build(graph).train(), tensors(graph, torch.float32)
+    packed: list[weakref.ref[Packed]] = []
+
+    def pack(tensor: torch.Tensor) -> Packed:
+        found = Packed(tensor.detach())  # an output would hold the graph that holds it
+        packed.append(weakref.ref(found))
+        return found
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
+        output = model(*inputs)
+    own = {parameter.data_ptr() for parameter in model.parameters()}
+    left = [found.tensor.untyped_storage() for found in (reference() for reference in packed) if found is not None]
+    expected = sum({storage.data_ptr(): storage.nbytes() for storage in left if storage.data_ptr() not in own}.values())
+    assert output.grad_fn is not None  # it is held, and with it the graph
+    assert usage(graph, plan).saved_bytes == recomputation(graph, plan).saved_bytes_before == expected
+    assert archcalc.analyse(graph, rules="cpu").totals.saved_bytes > expected  # a summary counts what is ever kept
+
+
+@pytest.mark.parametrize("amp", [None, "bf16"])
 @settings(max_examples=max(30, settings.default.max_examples // 2))
 @given(specs())
-def test_random_networks(text: str) -> None:
+def test_random_networks(amp: str | None, text: str) -> None:
     graph = parse(text, "drawn.yaml").graph(batch=2)
-    compare(graph, Plan(rules="cpu"))
+    compare(graph, Plan(rules="cpu", amp=amp))
     if run_in_torch(graph):
-        compare(graph, Plan(train=True, optimizer="sgd", rules="cpu"))
+        compare(graph, Plan(train=True, optimizer="sgd", rules="cpu", amp=amp))
 
 
 def allocator_peak(graph: Graph, plan: Plan) -> int:

@@ -135,6 +135,7 @@ def _row(over: dict[str, str], room: Room) -> FitRow:
 def _table(document: FitDocument) -> Table:
     over = tuple(document.rows[0].over) if document.rows else ()
     asked = document.batch is not None
+    cached = document.rules == "cuda"  # by the rules of the CPU there are no blocks
     columns = (
         *(Column(name, name, "text", ESSENTIAL) for name in over),
         Column("run", "run", "name", ESSENTIAL),
@@ -142,7 +143,7 @@ def _table(document: FitDocument) -> Table:
         *([Column("fits", "fits", "flag", 98)] if asked else []),
         Column("batch", "largest batch", "count", 99),
         Column("peak_bytes", f"tensors of {count(document.batch or 0)}" if asked else "tensors", "bytes", 60),
-        Column("allocated_peak_bytes", "blocks", "bytes", 80),
+        *([Column("allocated_peak_bytes", "blocks", "bytes", 80)] if cached else []),
         Column("limit_bytes", "limit", "bytes", 70),
         Column("missing_bytes", "missing" if asked else "missing for one more", "bytes", 90),
         Column("bytes_per_image", "one image", "bytes", 85),
@@ -152,8 +153,9 @@ def _table(document: FitDocument) -> Table:
     for row in document.rows:
         run = "inference" if row.mode == "infer" else f"training, {row.optimizer}"
         kind = f"{row.dtype}, amp {row.amp}" if row.amp else row.dtype
-        mine: tuple[Cell, ...] = (*row.over.values(), run, kind, *([row.fits] if asked else []), row.batch, row.peak_bytes)
-        rows.append((*mine, row.allocated_peak_bytes, row.limit_bytes, row.missing_bytes, row.bytes_per_image, brief(row.peak_at)))
+        way: tuple[Cell, ...] = (*row.over.values(), run, kind, *([row.fits] if asked else []), row.batch)
+        took: tuple[Cell, ...] = (row.peak_bytes, *([row.allocated_peak_bytes] if cached else []))
+        rows.append((*way, *took, row.limit_bytes, row.missing_bytes, row.bytes_per_image, brief(row.peak_at)))
     several = len({(row.mode, row.dtype, row.amp, row.optimizer) for row in document.rows}) > 1
     changes = (number for number in range(1, len(rows)) if document.rows[number].over != document.rows[number - 1].over)
     breaks = frozenset(changes if several else ())

@@ -2,6 +2,7 @@
 
 from archcalc.analysis.memory.checkpoint import Block
 from archcalc.analysis.memory.forward import Forward, Stop
+from archcalc.analysis.memory.readers import Readers
 from archcalc.analysis.memory.tape import NOWHERE
 from archcalc.analysis.memory.trace import BACKWARD
 
@@ -29,25 +30,29 @@ class Again:
             self.forward.ledger.hold(self.kept(number))
 
     def after(self, index: int) -> None:
-        """End the block whose last node this is, if there is one."""
+        """End the block whose last node this is, if there is one.
+
+        Its input stays for the first entry on the tape that wants something, which is the last in the backward pass.
+        """
         number = self._ends.get(index)
         if number is None:
             return
         self.forward.block = NOWHERE
         tape = self.forward.tape
-        self._wanting[number] = [place for place in range(self._begins[number], len(tape)) if tape[place].wants]
-        if not self._wanting[number]:
-            self.forward.ledger.drop(self.kept(number))
+        wanting = self._wanting[number] = [place for place in range(self._begins[number], len(tape)) if tape[place].wants]
+        kept = self.kept(number)
+        first = next((place for place in wanting if place not in self.forward.forgotten), None)
+        if first is None:
+            self.forward.ledger.drop(kept)
+        else:
+            tape[first] = tape[first]._replace(saved=(kept,))
 
     def kept(self, number: int) -> int:
         """Return the storage of a block's input."""
         return self.forward.tensors[self.blocks[number].input].storage
 
     def run(self, number: int) -> dict[int, tuple[int, ...]]:
-        """Run a block again; return, for each of its entries that wants something, the storages of that.
-
-        The block's input goes with the first of them on the tape, the last in the backward pass.
-        """
+        """Run a block again; return, for each of its entries that wants something and that a gradient reaches, its storages."""
         first, block, wanting = self.forward, self.blocks[number], self._wanting[number]
         second = Forward(first.graph, first.plan, first.ledger, first.parameters, phase=BACKWARD, wanting=len(wanting))
         second.recipes = first.recipes
@@ -55,29 +60,20 @@ class Again:
         self._nodes(second, block)
         second.end_autocast()
         found = dict(zip(wanting, [entry.saved for entry in second.tape if entry.wants], strict=True))
-        found[wanting[0]] += (self.kept(number),)
+        for place in first.forgotten.intersection(wanting):
+            for storage in found.pop(place):
+                first.ledger.drop(storage)
         return found
 
     def _nodes(self, second: Forward, block: Block) -> None:
         """Run the block's nodes until everything is there that its backward wants; then everything else is let go."""
         nodes, inside = second.graph.nodes, range(block.first, block.last + 1)
-        reads = dict.fromkeys(inside, 0) | {block.input: 0}
-        for index in inside:
-            for i in nodes[index].inputs:
-                reads[i] += 1
-        alive: set[int] = set()
+        readers = Readers(second, inside, (block.input, block.output))
         try:
             for index in inside:
-                node = nodes[index]
                 second.run(index)
-                alive.add(index)
-                self.macs += node.op.macs(second.graph.x(node), node.output)
-                for i in node.inputs:
-                    reads[i] -= 1
-                    if not reads[i] and i in alive:
-                        second.release(i)
-                        alive.remove(i)
+                self.macs += nodes[index].op.macs(second.graph.x(nodes[index]), nodes[index].output)
+                readers.ran(index)
         except Stop:
             pass
-        for index in alive:
-            second.release(index)
+        readers.end()

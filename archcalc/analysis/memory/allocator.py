@@ -6,7 +6,8 @@ equally large free blocks a real run takes depends on where cudaMalloc put their
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Final, NamedTuple
 
 MIN_BLOCK: Final = 512  # kMinBlockSize: all sizes are rounded up to a multiple of it (round_size)
@@ -63,6 +64,12 @@ class Pool:
     def remove(self, block: Block) -> None:
         """Take a free block out."""
         del self.free[bisect_left(self.free, (block.size, block.address))]  # no two are at one address
+
+    def copied(self) -> "Pool":
+        """Return a pool of its own with the same free blocks; their neighbours are in use, and both pools' together."""
+        pool = Pool(self.leaves)
+        pool.free = [(size, at, Block(at, size, pool, block.previous, block.next)) for size, at, block in self.free]
+        return pool
 
 
 class Allocator:
@@ -130,6 +137,12 @@ class Allocator:
         block.free = True
         insort(pool.free, (block.size, block.address, block))
 
+    def branch(self) -> "Allocator":
+        """Return an allocator that goes on from here by itself; what lives here is never released there."""
+        found = copy(self)
+        found.small, found.large = self.small.copied(), self.large.copied()
+        return found
+
     def _segment(self, size: int, pool: Pool) -> Block | None:
         """Return a new segment (``alloc_block``), None where the limit is in the way even when all cached ones have gone."""
         wanted = segment_bytes(size)
@@ -168,12 +181,24 @@ class Replay(NamedTuple):
     given_back: int = 0
 
 
-def replay(sizes: Sequence[int], events: Iterable[tuple[int, int, int]], *, limit: int | None = None) -> Replay:
-    """Return what a run makes of the allocator, up to the first event that fails.
+def started(sizes: Iterable[int], limit: int) -> Allocator | None:
+    """Return an allocator in which storages of so many bytes live, None if they do not fit within the limit."""
+    allocator = Allocator(limit)
+    return allocator if all(allocator.allocate(size) is not None for size in sizes if size) else None
+
+
+def replay(
+    sizes: Sequence[int] | Mapping[int, int],
+    events: Iterable[tuple[int, int, int]],
+    *,
+    limit: int | None = None,
+    since: Allocator | None = None,
+) -> Replay:
+    """Return what a run makes of an allocator, up to the first event that fails: of a new one, or in a branch of ``since``.
 
     An event is its moment, a storage as an index into ``sizes`` (bytes), and 1 where it is allocated or -1 where it goes.
     """
-    allocator = Allocator(limit)
+    allocator = Allocator(limit) if since is None else since.branch()
     allocate, release = allocator.allocate, allocator.release
     blocks: dict[int, Block] = {}
     failed_at, missing = None, 0
@@ -186,7 +211,7 @@ def replay(sizes: Sequence[int], events: Iterable[tuple[int, int, int]], *, limi
             continue
         block = allocate(size)
         if block is None:
-            failed_at, missing = number, allocator.reserved + segment_bytes(rounded(size)) - (limit or 0)
+            failed_at, missing = number, allocator.reserved + segment_bytes(rounded(size)) - (allocator.limit or 0)
             break
         blocks[storage] = block
     peaks = allocator.requested_peak, allocator.allocated_peak, allocator.reserved_peak

@@ -34,15 +34,20 @@ class Backward:
             if entry.node != node:
                 node = entry.node
                 self.ledger.at(BACKWARD, node)
+            recomputed: tuple[int, ...] = ()
             if entry.block != NOWHERE and entry.wants:
                 if index not in self.recomputed:
                     self.recomputed |= self.again(entry.block)
                     self.ledger.at(BACKWARD, node)
-                entry = entry._replace(saved=self.recomputed.pop(index))
-            self._entry(entry, found)
+                recomputed = self.recomputed.pop(index)
+            self._entry(entry, found, recomputed)
 
-    def _entry(self, entry: Entry, incoming: Gathered) -> None:
-        """Run an entry: all its gradients are there before the one that came and what was kept go, and are handed on after that."""
+    def _entry(self, entry: Entry, incoming: Gathered, recomputed: tuple[int, ...]) -> None:
+        """Run an entry: all its gradients are there before the one that came and what was kept go, and are handed on after that.
+
+        What was kept goes when the engine is done with the entry, what was ``recomputed`` with the derivative that asked for it. In
+        between gradients are summed up (``validate_outputs`` in torch/csrc/autograd/engine.cpp).
+        """
         ledger = self.ledger
         packed = ledger.new("scratch", entry.node, entry.made_bytes) if entry.packs and not incoming.contiguous else NOWHERE
         # PyTorch reckons the gradient of the last argument first.
@@ -54,6 +59,8 @@ class Backward:
                     ledger.drop(one.storage)
         if packed != NOWHERE:
             ledger.drop(packed)
+        for storage in recomputed:
+            ledger.drop(storage)
         for number, (target, one) in enumerate(results):
             if target.how in SUMMED:
                 if target.summed_bytes:

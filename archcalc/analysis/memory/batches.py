@@ -80,6 +80,18 @@ class Run(NamedTuple):
         return tightest
 
 
+class Sizes(dict[int, int]):
+    """The bytes of a run's storages at a batch, each reckoned when it is first asked for: most runs that do not fit end early."""
+
+    def __init__(self, run: Run, batch: int):
+        super().__init__()
+        self.run, self.batch = run, batch
+
+    def __missing__(self, storage: int) -> int:
+        size = self[storage] = self.run.fixed[storage] + self.batch * self.run.per_image[storage]
+        return size
+
+
 class Batches:
     """The runs of one network under any plan."""
 

@@ -1,22 +1,24 @@
 """The largest batch that a device has room for, what the limit is, and what one image more would need."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import msgspec
 
 from archcalc.analysis.devices import find
-from archcalc.analysis.memory.allocator import Replay, replay
-from archcalc.analysis.memory.batches import Batches, Line, Run
+from archcalc.analysis.memory.allocator import Replay, replay, started
+from archcalc.analysis.memory.batches import Batches, Line, Run, Sizes
 from archcalc.analysis.memory.plan import OPTIMIZERS, Plan
 from archcalc.analysis.memory.report import twice
 from archcalc.analysis.memory.terms import Term, terms
 from archcalc.analysis.memory.towers import divided
-from archcalc.analysis.memory.trace import Moment, Peak, peak
+from archcalc.analysis.memory.trace import Event, Moment, Peak, peak
 from archcalc.graph import Graph
 
 HALVES = {"bf16": "bfloat16", "fp16": "float16"}  # by the name that autocast has for them, the better one first
 MOST_IMAGES = 2**31 - 1  # beyond it a batch is no batch: the same bound as --batch
+TRIED = 4096  # batches below it are all tried; where there are more, so many of them
 
 
 class Card(NamedTuple):
@@ -109,6 +111,8 @@ def _room(trial: "_Trial", beside: tuple[Term, ...], asked: int | None) -> Room:
     found = trial.peak(shown)
     blocks = trial.blocks(shown)
     fits = trial.fits(shown)
+    if asked is not None and fits:
+        largest = max(largest, asked)  # one between those that were tried
     return Room(
         plan=trial.plan,
         terms=beside,
@@ -135,33 +139,41 @@ class _Trial:
         self.graph, self.batches, self.plan, self.run = graph, batches, plan, run
         self.limit, self.towers = limit, towers
         self.cached = plan.rules == "cuda"
-        self._events = {False: self._twice(self.run)}
-        self._lone: Run | None = None
+        self._events = self._twice(run)
+        steady = list(takewhile(lambda event: not run.per_image[event[1]], self._events))  # the same at every batch
+        self._growing = self._events[len(steady) :]
+        self._started = started([run.fixed[storage] for _, storage, _ in steady], limit)
+        self._lone: tuple[Run, list[Event]] | None = None
         self._within: dict[int, Replay] = {}
         self._blocks: dict[int, Replay] = {}
 
-    def _twice(self, run: Run) -> list[tuple[int, int, int]]:
+    def _twice(self, run: Run) -> list[Event]:
         return twice(run.trace) if self.cached else []
 
-    def _at(self, batch: int) -> Run:
-        """Return the run of a batch; that of a lone image is one of its own."""
+    def _at(self, batch: int) -> tuple[Run, list[Event]]:
+        """Return the run of a batch and two steps of it; that of a lone image is one of its own."""
         if batch > 1:
-            return self.run
+            return self.run, self._events
         if self._lone is None:
-            self._lone = divided(self.graph, self.batches.run_of_one(self.plan), self.towers)
-            self._events[True] = self._twice(self._lone)
+            run = divided(self.graph, self.batches.run_of_one(self.plan), self.towers)
+            self._lone = run, self._twice(run)
         return self._lone
 
     def peak(self, batch: int) -> Peak:
         """Return where the tensors of a batch take most."""
-        return peak(self._at(batch).at(batch))
+        run, _ = self._at(batch)
+        return peak(run.at(batch))
 
     def within(self, batch: int) -> Replay:
         """Return what the allocator makes of a batch within the limit."""
         found = self._within.get(batch)
         if found is None:
-            sizes = self._at(batch).sizes(batch)
-            found = self._within[batch] = replay(sizes, self._events[batch == 1], limit=self.limit)
+            if batch > 1 and self._started is not None:
+                found = replay(Sizes(self.run, batch), self._growing, since=self._started)
+            else:
+                run, events = self._at(batch)
+                found = replay(run.sizes(batch), events, limit=self.limit)
+            self._within[batch] = found
         return found
 
     def blocks(self, batch: int) -> Replay | None:
@@ -173,8 +185,8 @@ class _Trial:
             return tried
         found = self._blocks.get(batch)
         if found is None:
-            sizes = self._at(batch).sizes(batch)
-            found = self._blocks[batch] = replay(sizes, self._events[batch == 1])
+            run, events = self._at(batch)
+            found = self._blocks[batch] = replay(run.sizes(batch), events)
         return found
 
     def fits(self, batch: int) -> bool:
@@ -182,27 +194,24 @@ class _Trial:
         return self.within(batch).failed_at is None if self.cached else self.peak(batch).bytes <= self.limit
 
     def largest(self, line: Line) -> int:
-        """Return the largest batch that goes through; blocks waste little, so the search begins where the tensors alone fit."""
+        """Return the largest batch that goes through.
+
+        A batch can fit where a smaller one does not, since its blocks happen to match the free ones. So all are tried, downwards
+        from the most that the tensors alone allow. Where that is TRIED or more, only so many are, evenly apart, and the place is
+        bisected between the first that fits and the one above it.
+        """
         most = MOST_IMAGES if line.batch is None else min(line.batch, MOST_IMAGES)
         if most < 2:
             return int(self.fits(1))
-        if not self.cached or self.fits(most):
+        if not self.cached:
             return most
-        low, high = self._below(most, line), most  # high does not fit
-        step = 1
-        while low > 0 and not self.fits(low):
-            low, high = max(0, low - step), low
-            step *= 2
-        middle = low + 1  # which is where it ends, mostly
+        apart = most // TRIED + 1
+        low = next((batch for batch in range(most, 0, -apart) if self.fits(batch)), 0)
+        high = min(low + apart, most + 1)  # which does not fit
         while high - low > 1:
-            low, high = (middle, high) if self.fits(middle) else (low, middle)
             middle = (low + high) // 2
+            low, high = (middle, high) if self.fits(middle) else (low, middle)
         return low
-
-    def _below(self, batch: int, line: Line) -> int:
-        """Return a smaller batch, by as many images as the blocks of this one take beyond the limit."""
-        excess = self.bytes(batch) - self.limit
-        return max(0, batch - max(1, -(-excess // max(1, line.bytes_per_image))))
 
     def bytes(self, batch: int) -> int:
         """Return the bytes of a batch: of its blocks, or of its tensors where there are none."""

@@ -1,6 +1,6 @@
 """The forward pass: nodes in order, each with its operator's kernels; what autograd writes on its tape while they run."""
 
-from archcalc.analysis.memory.autocast import FULL, FULL_BYTES, LOWER, WIDENED
+from archcalc.analysis.memory.autocast import CASTING, FULL_BYTES, LOWER, PROMOTED, WIDENED
 from archcalc.analysis.memory.ledger import Ledger
 from archcalc.analysis.memory.plan import AMP_BYTES, Plan
 from archcalc.analysis.memory.recipes import OUTPUT, Ready, Recipes
@@ -30,6 +30,8 @@ class Forward:
         self.recipes = Recipes(graph, plan)
         self.tape: list[Entry] = []
         self.tensors: dict[int, Tensor] = {}  # the output of each node that has run
+        self.entries: dict[int, range] = {}  # the tape's, of each node that has run
+        self.forgotten: set[int] = set()  # the tape's entries that no gradient will reach
         self.block = NOWHERE
         self.wanting = wanting
         self._amp_bytes = 0 if plan.amp is None else AMP_BYTES[plan.amp]
@@ -54,6 +56,7 @@ class Forward:
             names[OUTPUT] = names[recipe.inputs[0]]
             self.ledger.hold(names[OUTPUT].storage)
         begun: list[Ready] = []
+        begin = len(self.tape)
         try:
             for kernel in recipe.kernels:
                 begun.append(kernel)
@@ -65,10 +68,21 @@ class Forward:
             for storage in lowered:
                 self.ledger.drop(storage)
         self.tensors[index] = names[OUTPUT]
+        self.entries[index] = range(begin, len(self.tape))
 
     def release(self, index: int) -> None:
         """Let go of a node's output."""
         self.ledger.drop(self.tensors[index].storage)
+
+    def forget(self, index: int) -> None:
+        """Let go of what autograd keeps for a node: no gradient will reach it."""
+        places = self.entries.get(index, range(0))  # an input has none
+        self.forgotten.update(places)
+        for place in places:
+            entry = self.tape[place]
+            for storage in entry.saved:
+                self.ledger.drop(storage)
+            self.tape[place] = entry._replace(saved=())
 
     def cast(self, node: str, tensor: Tensor, width: int) -> Tensor:
         """Return a copy in another type, and write it on the tape where a gradient goes back through it."""
@@ -92,7 +106,7 @@ class Forward:
         """Run a kernel: what it makes stands under its names afterwards. Raises Stop if that was the last that is needed."""
         ledger = self.ledger
         reads = [names[name] for name in kernel.reads]
-        casts = self._casts(node, kernel.policy, reads) if kernel.policy in (LOWER, FULL) else ()
+        casts = self._casts(node, kernel.policy, reads) if kernel.policy in CASTING else ()
         widest = max([tensor.width for tensor in reads])
         width = reads[0].width if kernel.norm else FULL_BYTES if kernel.policy == WIDENED else widest
         pairs = zip(reads, kernel.passes, strict=True) if self.plan.train else ()
@@ -182,13 +196,16 @@ class Forward:
     def _casts(self, node: Node, policy: str, reads: list[Tensor]) -> list[int]:
         """Put casts where autocast wants another type, and return the storages of those to let go after the kernel.
 
-        The last argument is cast first, as compilers have it. Casts to 16 bit of parameters that are trained stay until autocast
-        ends, and serve again (``cached_cast`` in autocast_mode.cpp).
+        The last argument is cast first, as compilers have it; but those that are promoted are a list, which is cast in its order.
+        Casts to 16 bit of parameters that are trained stay until autocast ends, and serve again (``cached_cast`` in
+        autocast_mode.cpp).
         """
-        lower = policy == LOWER
+        lower, places = policy == LOWER, range(len(reads))
         width = self._amp_bytes if lower else FULL_BYTES
+        if policy == PROMOTED:
+            width = max([tensor.width for tensor in reads])
         passing: list[int] = []
-        for number in range(len(reads) - 1, -1, -1):
+        for number in places if policy == PROMOTED else reversed(places):
             tensor = reads[number]
             if tensor.width == width:
                 continue

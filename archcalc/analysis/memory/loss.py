@@ -69,12 +69,14 @@ class Loss:
 
     def _note(self, reads: list[Tensor], how: str, saved: tuple[int, ...], made_bytes: int) -> int:
         """Write an entry on the tape, unless nothing that is trained came before."""
-        targets = tuple(
-            [Target(tensor.entry, how, (), False, tensor.elements, tensor.width) for tensor in reads if tensor.entry != NOWHERE]
-        )
+        targets = []
+        for tensor in reads:
+            if tensor.entry != NOWHERE:
+                brought = how if tensor.width == made_bytes else "new"  # a sum's gradient is brought to the type of its terms
+                targets.append(Target(tensor.entry, brought, (), False, tensor.elements, tensor.width))
         if not targets:
             return NOWHERE
         for storage in saved:
             self.ledger.hold(storage)
-        self.forward.tape.append(Entry(LOSS, targets, saved, made_bytes, bool(saved)))
+        self.forward.tape.append(Entry(LOSS, tuple(targets), saved, made_bytes, bool(saved)))
         return len(self.forward.tape) - 1

@@ -5,7 +5,7 @@ from archcalc.analysis.memory.autocast import LOWER, policy
 from archcalc.analysis.memory.plan import Plan
 from archcalc.analysis.memory.simulate import LOSS
 from archcalc.analysis.memory.trace import BACKWARD, FORWARD, Trace
-from archcalc.graph import Graph, Node
+from archcalc.graph import Graph, Node, needed_by
 from archcalc.ops import Input, Kept
 
 
@@ -37,8 +37,9 @@ def kept_inputs(graph: Graph, plan: Plan) -> dict[str, int]:
     """Return the bytes of the network's inputs that autograd keeps too; the caller holds them anyway, so no trace tells."""
     storages = Storages(graph, plan.item_bytes)
     answers: dict[object, tuple[int, tuple[Kept, ...]]] = {}
+    needed = needed_by(graph, list(graph.outputs.values()))  # what is kept for others has gone
     for index, node in enumerate(graph.nodes):
-        if node.inputs:
+        if node.inputs and needed[index]:
             x = graph.x(node)
             if (node.op, x) not in answers:
                 kept = () if _casts(graph, node, plan) else node.op.kept(x, node.output, plan.rules)

@@ -12,6 +12,7 @@ from archcalc.analysis.memory.forward import Forward, Parameters
 from archcalc.analysis.memory.ledger import Ledger
 from archcalc.analysis.memory.loss import LOSS, Loss
 from archcalc.analysis.memory.plan import Plan
+from archcalc.analysis.memory.readers import Readers
 from archcalc.analysis.memory.step import allocate_state, step
 from archcalc.analysis.memory.tape import NOWHERE, Parameter, Tensor
 from archcalc.analysis.memory.trace import BACKWARD, START, Trace
@@ -120,25 +121,13 @@ class _Run:
 
     def _forward(self, skipped: list[bool]) -> None:
         """Run the nodes that are not skipped; each output goes when nothing is left to read it."""
-        graph, forward = self.graph, self.forward
-        reads = [0] * len(graph.nodes)
-        for index, node in enumerate(graph.nodes):
-            if not skipped[index]:
-                for i in node.inputs:
-                    reads[i] += 1
-        for index in graph.outputs.values():
-            reads[index] += not skipped[index]
-        for index, node in enumerate(graph.nodes):
-            if skipped[index] or isinstance(node.op, Input):
-                continue
+        nodes = self.graph.nodes
+        running = [index for index, node in enumerate(nodes) if not skipped[index] and not isinstance(node.op, Input)]
+        readers = Readers(self.forward, running, self.graph.outputs.values())
+        for index in running:
             self.again.before(index)
-            forward.run(index)
-            for i in node.inputs:
-                reads[i] -= 1
-                if not reads[i]:
-                    forward.release(i)
-            if not reads[index]:
-                forward.release(index)  # nobody reads it
+            self.forward.run(index)
+            readers.ran(index)
             self.again.after(index)
 
     def _backward(self) -> None:
@@ -159,5 +148,4 @@ class _Run:
     def _saved(self) -> int:
         """Return the bytes that the forward pass has left for the backward pass, each storage once."""
         saved = {storage for entry in self.forward.tape for storage in entry.saved}
-        saved.update([self.again.kept(number) for number in range(len(self.again.blocks))])
         return sum([self.ledger.storages[storage].bytes for storage in saved])

@@ -14,6 +14,7 @@ from archcalc.graph import Graph, Node
 from archcalc.ops import Input
 
 WHOLE = ("input", "target")  # every card has all images and their labels
+MADE = ("input", "output")  # the storages of what nodes give to others
 RECEIVED = "received"
 
 
@@ -23,7 +24,7 @@ def crossing(graph: Graph, towers: int) -> tuple[Node, ...]:
         node
         for node in graph.layers
         if node.op.macs(graph.x(node), node.output)
-        and getattr(node.op, "groups", 1) % towers
+        and _groups(node) % towers
         and not isinstance(graph.nodes[node.inputs[0]].op, Input)
     )
 
@@ -32,13 +33,16 @@ def divided(graph: Graph, run: Run, towers: int) -> Run:
     """Return what one of the cards holds: its share of every storage, and in layers that read all channels those of the others.
 
     What is received from the others lives as long as the layer's own input is needed: through its forward pass, in training until
-    its backward pass is done, where a gradient as large is made for them. Raises UsageError if a layer's channels do not divide.
+    its backward pass is done, where a gradient as large is made for them. Raises UsageError if a layer's channels, or their groups,
+    do not divide.
     """
     if towers == 1:
         return run
     for node in graph.layers:
-        if node.output[1] % towers or getattr(node.op, "groups", towers) % towers not in (0, 1):
-            message = f"the {node.output[1]} channels of {node.name} do not divide among {towers} cards"
+        channels, groups = node.output[1], _groups(node)
+        if channels % towers or (groups > 1 and groups % towers):
+            parts = f"{channels} channels" if channels % towers else f"{groups} groups"
+            message = f"the {parts} of {node.name} do not divide among {towers} cards"
             raise UsageError("E266", message, help=f"--towers {_divisor(graph)}", layer=node.name)
     storages = [storage._replace(bytes=0) for storage in run.trace.storages]
     fixed, per_image = (
@@ -46,12 +50,13 @@ def divided(graph: Graph, run: Run, towers: int) -> Run:
         for sizes in (run.fixed, run.per_image)
     )
     moments: dict[tuple[str, str], int] = {moment: index for index, moment in enumerate(run.trace.moments)}
-    item_bytes = _item_bytes(graph, run)
+    width = _widths(graph, run)
     lives: list[tuple[int, int, int]] = []  # from the beginning of a moment to the end of another, the storage
     for node in crossing(graph, towers):
-        others = graph.x(node).elements // graph.x(node).n * item_bytes * (towers - 1) // towers
-        forward = moments[FORWARD, node.name]
-        backward = moments.get((BACKWARD, node.name))
+        others = graph.x(node).elements // graph.x(node).n * width[node.inputs[0]] * (towers - 1) // towers
+        forward, backward = (moments.get((phase, node.name)) for phase in (FORWARD, BACKWARD))
+        if forward is None:  # a side head, in inference
+            continue
         for first, last in [(forward, forward if backward is None else backward), *([(backward, backward)] if backward else [])]:
             lives.append((first, last, len(storages)))
             storages.append(Storage(RECEIVED, node.name, 0))
@@ -61,13 +66,18 @@ def divided(graph: Graph, run: Run, towers: int) -> Run:
     return Run(trace, tuple(fixed), tuple(per_image))
 
 
-def _item_bytes(graph: Graph, run: Run) -> int:
-    """Return the bytes of one element of the activations: those of the network's input."""
-    first = graph.inputs[0]
-    place = next(place for place, storage in enumerate(run.trace.storages) if storage.what == "input")
-    size = run.fixed[place] + run.per_image[place]  # one of them is 0: a lone image is written down as fixed
-    elements: int = first.output.elements // first.output.n
-    return size // elements
+def _widths(graph: Graph, run: Run) -> list[int]:
+    """Return, for each node, the bytes of one element of its output; what looks into its input's storage has those of the input."""
+    sizes = {
+        storage.node: fixed + slope  # one of them is 0: a lone image is written down as fixed
+        for storage, fixed, slope in zip(run.trace.storages, run.fixed, run.per_image, strict=True)
+        if storage.what in MADE
+    }
+    widths: list[int] = []
+    for node in graph.nodes:
+        size, elements = sizes.get(node.name), node.output.elements // node.output.n
+        widths.append(widths[node.inputs[0]] if size is None else size // elements)
+    return widths
 
 
 def _with(trace: Trace, lives: list[tuple[int, int, int]]) -> Iterator[Event]:
@@ -87,5 +97,12 @@ def _with(trace: Trace, lives: list[tuple[int, int, int]]) -> Iterator[Event]:
 
 
 def _divisor(graph: Graph) -> int:
-    """Return a number of cards among which every layer's channels do divide."""
-    return gcd(*(node.output[1] for node in graph.layers)) or 1
+    """Return a number of cards among which every layer's channels and groups do divide."""
+    parts = [gcd(node.output[1], _groups(node)) if _groups(node) > 1 else node.output[1] for node in graph.layers]
+    return gcd(*parts) or 1
+
+
+def _groups(node: Node) -> int:
+    """Return in how many groups of channels a layer works, 1 where each output reads all of them."""
+    groups: int = getattr(node.op, "groups", 1)
+    return groups
