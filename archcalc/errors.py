@@ -122,7 +122,7 @@ CODES: dict[str, str] = {
     "E262": "a type that autocast does not lower to",
     "E263": "no such block to compute again",
     "E264": "a block that cannot be computed again by itself",
-    "E266": "channels that do not divide among devices",
+    "E266": "channels, or their groups, that do not divide among devices",
     "E267": "several ways of stepping",
     "E268": "a device's bytes that are not given, or twice",
     "E269": "values to vary that cannot be read, or too many",
