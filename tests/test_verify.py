@@ -208,6 +208,60 @@ def test_a_spec_is_looked_for_beside_the_page_and_named(run: Any, page: Any, tmp
     assert run("worksheet", "lenet5", "-o", "sub/sheet.md").err == ""
 
 
+def test_a_spec_of_ones_own_is_never_taken_for_the_bundled_one_of_its_name(run: Any, page: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    run("show", "lenet5", "-o", "mine/mine.yaml")
+    text = Path("mine/mine.yaml").read_text("utf-8")
+    page(re.sub(r"^input: \[1, 32, 32\].*$", "input: [1, 36, 36]", text, flags=re.MULTILINE), "mine/mine.yaml")
+    page(re.sub("^name: .*$", "", text, flags=re.MULTILINE), "mine/lenet5.yaml")
+    for name in ("mine.yaml", "lenet5.yaml"):
+        run("worksheet", f"mine/{name}", "-o", "mine/sheet.md")
+        assert f'model: "{name}"' in Path("mine/sheet.md").read_text("utf-8")
+        assert f"held against mine/{name}: " in run("verify", "mine/sheet.md", "--strict").out
+        assert run("verify", "mine/sheet.md", "--strict").code == 0
+    assert run("verify", "mine/sheet.md", "--model", "mine/mine.yaml").code == 1
+
+
+def test_a_worksheet_of_standard_input_is_held_against_itself_or_a_file(run_process: Any, page: Any) -> None:
+    page(NET, "net.yaml")
+    told = run_process("worksheet", "-", "--set", "k=5", "-o", "sheet.md", input=NET)
+    assert (told.code, "--model FILE" in told.err) == (0, True)
+    sheet = Path("sheet.md").read_text("utf-8")
+    assert "model" not in sheet
+    assert run_process("verify", "sheet.md").out.endswith("0 wrong\n")
+    assert "held against net.yaml: " in run_process("verify", "sheet.md", "--model", "net.yaml", "--strict").out
+    page(re.sub("(parameter = .* = )[0-9]+", r"\g<1>7", sheet), "wrong.md")
+    assert [run_process("verify", "wrong.md", *model).code for model in ((), ("--model", "net.yaml"))] == [1, 1]
+
+
+def test_the_head_of_a_page_sets_up_the_model_that_the_command_line_names(run: Any, page: Any, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    page(NET, "sub/net.yaml")
+    run("worksheet", "sub/net.yaml", "--set", "k=5", "--input", "3x20x24", "-o", "sheet.md")
+    assert run("verify", "sheet.md", "--model", "sub/net.yaml", "--strict").code == 0
+
+
+PUBLISHED = "input: [1, 4, 4]\nlayers: [Conv2d: {{out_channels: 1, kernel_size: 3}}]\nexpect: {{params: {}}}\n"
+
+
+@pytest.mark.parametrize("name", ["net.yaml", "net.yml", "NET.YML", "net.YAML", "net.txt", "net.md", "net"])
+def test_a_spec_is_one_whatever_its_file_is_called(run: Any, page: Any, name: str) -> None:
+    for params, code in ((10, 0), (11, 1)):
+        outcome = run("verify", page(PUBLISHED.format(params), name))
+        assert (outcome.code, "1 claim: " in outcome.out) == (code, True)
+    assert run("verify", name, "--variant", "nothing").code == 2
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_a_spec_from_standard_input(run_process: Any, path: str) -> None:
+    assert [run_process("verify", path, input=PUBLISHED.format(params)).code for params in (10, 11)] == [0, 1]
+
+
+@pytest.mark.parametrize("text", ["input: 32x32x1\nlayers: 5\n3*3 = 10\n", "input: 784\nlayers: 2\n", "layers:\n- input: 784\n"])
+def test_notes_of_layers_are_no_spec(run: Any, page: Any, text: str) -> None:
+    assert run("verify", page(text)).code == ("= 10" in text)
+
+
 def test_empty_answers_are_counted_and_fail_when_strict(run: Any, page: Any) -> None:
     run("worksheet", "lenet5", "--blank", "-o", "sheet.md")
     asked = Path("sheet.md").read_text("utf-8").count(" ____\n")

@@ -149,6 +149,9 @@ LAYERS = [
     ("卷积层: 5x5, 16个卷积核, 步长 1, 填充 2", "Conv2d", {"kernel": (5, 5), "count": 16, "stride": (1, 1), "padding": (2, 2)}),
     ("Conv (in 3, out 64, kernel 7, stride 2, pad 3)", "Conv2d", {"x": 3, "count": 64, "kernel": (7, 7), "padding": (3, 3)}),
     ("Convolution: 7 x 7 x 3, n=96, s=2, padding=[0, 1, 0, 1]", "Conv2d", {"padding": (0, 1, 0, 1)}),
+    ("Convolution: 7 x 7 x 3, n=96, s=2, padding=[1, 1, 1, 2]", "Conv2d", {"padding": (1, 1, 1, 2)}),
+    ("Convolution: 7 x 7 x 3, n=96, bias: 1", "Conv2d", {"bias": True}),
+    ("Convolution: 7 x 7 x 3, bias=0, n=96", "Conv2d", {"bias": False, "count": 96}),
 ]  # fmt: skip
 
 
@@ -184,6 +187,11 @@ CLAIMS = [
     ("MACs = 1.05 x 10^8", "macs", [105_000_000], False),
     ("memory: 173,056 B", "memory", [173_056], False),
     ("params: 7B", "params", [7_000_000_000], False),
+    ("total params: 61,100,840 (61.1M)", "params", [61_100_840], True),
+    ("total params: 61,100,840 (66.1M)", "params", [61_100_840, 66_100_000], True),
+    ("params = 34944 (34848 weights + 96 biases)", "params", [34_944, 34_944], False),
+    ("params = 5(6)", "params", [30], False),
+    ("biases: 96", "biases", [96], False),
     ("receptive field: 11 + (3-1)*4 = 19", "arithmetic", [19], False),
     ("receptive field: 11 + (3-1)*4 = 18", "arithmetic", [19, 18], False),
 ]

@@ -190,6 +190,7 @@ POOL = "input: 13x13x256\npool5: max pooling 3x3, stride 2, padding 0\n"
 LATE = "input: 112x112x64\nmax pooling 3x3, stride 2\n"
 LAST = "input: 13x13x384\nConv5: 3x3, 256 filters, stride 1, padding 1\noutput: 13x13x256\n"
 TWO = "input: 8x8x3\nconv1: 3x3, 8, padding 1\noutput: 8x8x8\nconv2: 3x3, 8, padding 1\noutput: 8x8x8\n"
+UNITS = "input: 784\nfc1 100\n"
 COLUMN = "input: 224x224x3\n\n| layer | output | {} |\n|---|---|---|\n| Conv1 3x3, n=64, s=1, padding=1 | 224x224x64 | {} |\n"
 
 
@@ -261,6 +262,45 @@ TWINS = [
     (MADE, "FLOPs: 211 MFLOPs", "FLOPs: 212 MFLOPs"),
     (MADE, "Total FLOPs: 0.21 GFLOPs", "Total FLOPs: 8.2 GFLOPs"),
     (MADE, "MACs: 105.4 MMACs, FLOPs: 210.8 MFLOPs", "MACs: 105.4 MMACs, FLOPs: 218.0 MFLOPs"),
+    # a figure in brackets: the number before it, rounded or in another unit, or the sum that it is
+    (MADE, "total params: 34,944 (34.9K)", "total params: 34,945 (34.9K)"),
+    (MADE, "total params: 34,944 (34.9K)", "total params: 34,944 (39.4K)"),
+    (MADE, "params: 35K (34,944)", "params: 35K (34,994)"),
+    (MADE, "params = 364*96 = 34,944 (≈ 35K)", "params = 364*96 = 34,944 (≈ 39K)"),
+    (MADE, "params = 364*96 = 34,944 (약 3.5만)", "params = 364*96 = 34,944 (약 3.9만)"),
+    (MADE, "params = 34,944 (0.035M)", "params = 34,944 (0.35M)"),
+    (MADE, "memory = 1,161,600 bytes (1.16 MB)", "memory = 1,161,600 bytes (1.61 MB)"),
+    (MADE, "memory = 1.16 MB (1.11 MiB)", "memory = 1.11 MB (1.11 MiB)"),
+    (MADE, "params = 34,944 (364*96)", "params = 34,944 (363*96)"),
+    (MADE, "params = 34944 (34848 weights + 96 biases)", "params = 34944 (34848 weights + 69 biases)"),
+    (MADE, "params = 34944 (34848 weights, 96 biases)", "params = 34848 (34848 weights, 96 biases)"),
+    # weights and biases apart
+    (MADE, "weights: 34848, biases: 96, params: 34944", "weights: 34848, biases: 69, params: 34944"),
+    (MADE, "weights: 34848, biases: 96, params: 34944", "weights: 38448, biases: 96, params: 34944"),
+    (MADE, "weights: 34848, bias: 96, params: 34944", "weights: 34848, bias: 96, params: 34494"),
+    (MADE, "biases: 96", "biases: 1,056"),
+    (MADE, "total biases: 96", "total biases: 69"),
+    ("8x8x3\nBatchNorm\n", "weights: 3, biases: 3, params: 6", "weights: 3, biases: 4, params: 6"),
+    ("8x8x3\nBatchNorm\n", "weights: 3, biases: 3, params: 6", "weights: 4, biases: 3, params: 6"),
+    # megabytes that the arithmetic itself makes of 1024
+    (MADE, "memory = 290,400*4 / 1024 / 1024 = 1.11 MB", "memory = 290,400*4 / 1024 / 1024 = 1.16 MB"),
+    (MADE, "memory = 290,400*4 / 1024 / 1024 = 1.11 MB", "memory = 290,400*4 / 1000 / 1000 = 1.11 MB"),
+    (MADE, "memory = 290,400*4/1024^2 = 1.11 MB", "memory = 290,400*8/1024^2 = 2.22 MB"),
+    (MADE, "memory = 290,400*4/2^20 = 1.11 MB", "memory = 290,400*4/2^20 = 1.11 GB"),
+    (MADE, "memory = 290,400*4/(1024*1024) = 1.11 MB", "memory = 290,400*4/(1024*1000) = 1.13 MB"),
+    (MADE, "memory = 1,161,600 bytes / 1024 / 1024 = 1.11 MB", "memory = 1,161,600 bytes / 1024 / 1024 = 1.16 MB"),
+    (MADE, "memory = 290,400 * 4 bytes = 1,161,600/1024/1024 = 1.11 MB", "memory = 290,400 * 4 bytes = 1,161,600/1024 = 1.11 MB"),
+    (MADE, "memory = 1,161,600/1024 = 1,134.4 = 1.11 MB", "memory = 1,161,600/1024 = 1,134.4 = 1.16 MB"),
+    (MADE, "memory = 290,400*4/1024 = 1134.4 KB", "memory = 290,400*4/1024 = 1161.6 KB"),
+    (MADE, "memory (MB) = 290,400*4/1024/1024 = 1.11", "memory (MB) = 290,400*4/1024/1024 = 1.16"),
+    (MADE, "memory = 290,400*4/1024/1024 = 1.11", "memory = 290,400/1024/1024 = 0.277"),
+    rows("Memory (MB)", "3,211,264*4/1024/1024 = 12.25", "3,211,264*4/1024/1024 = 12.85"),
+    # memory in bytes where no unit is told, and what the parameters of a fully connected layer take
+    (MADE, "memory = 55*55*96*4 = 1,161,600", "memory = 55*55*96*8 = 2,323,200"),
+    (UNITS, "memory: 78,500*4", "memory: 78,400*4"),
+    (UNITS, "memory: 78,500*4 = 314 KB", "memory: 78,400*4 = 313.6 KB"),
+    (UNITS, "memory: 100*4 = 400 bytes", "memory: 100*8 = 800 bytes"),
+    (MADE, "memory = 1,161,600 bytes", "memory = 34,944*4 = 139,776 bytes"),
     # sums of the layers, and of anything else
     (TWO, "sum = 8 + 8 = 16", "sum = 8 + 8 = 17"),
     (TWO, "합: 36,864 + 36,864 = 73,728", "합: 36,864 + 36,864 = 73,782"),
@@ -293,6 +333,8 @@ UNJUDGED = [
     (MADE, "수용 영역: 3 → 5 → 7"),
     (MADE, "FLOPs: 105,415,200 MACs = 210,830,400 FLOPs"),
     (MADE, "96*55*55*363 MACs = 210.8M FLOPs"),
+    (MADE, "weights = 34848, biases = 96, total = 34944"),
+    (MADE, "34,944 (34.9K) parameters"),
     (TWO + "conv3: 3x3, 16, padding 1\noutput: 8x8x16\n", "sum = 584 + 1,168 = 1,752"),  # of a part, or with conv1 left out
 ]
 

@@ -53,14 +53,19 @@ def answer(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits, unit: str 
     right = int(traced)
     also: tuple[int, ...] = ()
     if quantity == "weights":
-        also = (op.params(x), right)
+        also = (op.params(x), right, op.params(x) - _biases(op, x))
     elif quantity == "macs":
         also = (op.macs(x, y) + (op.elementwise(x, y) if hasattr(op, "bias") else 0),)
     elif quantity == "flops":
         biases = op.elementwise(x, y) if hasattr(op, "bias") else 0
         also = (right + biases, right - prod(y)) if right else (op.elementwise(x, y),)
-    elif quantity == "param_memory" or (quantity == "memory" and unit):
+    elif quantity == "param_memory":
         right *= FLOAT_BYTES
+    elif quantity == "memory":
+        also = (FLOAT_BYTES * right,)  # in bytes
+        right *= FLOAT_BYTES if unit else 1
+        if not x.axes and op.params(x):
+            also += (FLOAT_BYTES * op.params(x),)  # of a fully connected layer people note what its parameters take
     because = (
         arithmetic_of(traced) if right or quantity not in ("params", "macs") else f"{type(op).__name__} has no {_words(quantity)}"
     )
@@ -85,6 +90,8 @@ def _ask(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits) -> int:
             without: Op = replace(op, bias=False)
             return without.params(x)
         return op.params(x)
+    if quantity == "biases":
+        return _biases(op, x)
     if quantity == "macs":
         return op.macs(x, y)
     if quantity == "flops":
@@ -96,6 +103,10 @@ def _ask(quantity: str, op: Op, x: Shape, y: Shape, habits: Habits) -> int:
     if quantity == "connections":
         return op.connections(x, y)
     raise AttributeError(quantity)
+
+
+def _biases(op: Op, x: Shape) -> int:
+    return sum(prod(stored.sizes) for stored in op.state(x) if stored.name == "bias")
 
 
 def matches(term: Term, answer: Answer, habits: Habits) -> bool:

@@ -7,14 +7,18 @@ from typing import Any, NamedTuple
 from archcalc.analysis import analyse
 from archcalc.analysis.expected import Finding as Published
 from archcalc.analysis.expected import judge as held_against
-from archcalc.errors import UsageError, did_you_mean
+from archcalc.errors import SpecError, UsageError, did_you_mean
 from archcalc.graph import Graph
-from archcalc.spec import Spec, index, read_spec
+from archcalc.spec import Spec, index, parse, read_spec
 from archcalc.spec.expect import Expectation
+from archcalc.spec.loading import STDIN
+from archcalc.spec.source import MOST_BYTES as MOST_OF_A_SPEC
+from archcalc.spec.source import Mapping, Sequence
+from archcalc.spec.source import read as read_tree
+from archcalc.spec.zoo import SUFFIXES, address
 from archcalc.worksheet.page import Finding, Judgement, Page, Plain
 
 MOST_BYTES = 16_000_000  # of a file that is read at all; the page's own bound is in characters
-STDIN = "-"
 
 
 class Checked(NamedTuple):
@@ -31,22 +35,39 @@ def check(path: str, model: str | None = None, variant: str | None = None) -> Ch
 
     ``model`` is what a page is held against, instead of the one that it names itself. Raises ArchcalcError for what cannot be read.
     """
-    if path.endswith((".yaml", ".yml")) or path.lower().replace("-", "_") in index():
-        spec, chosen = read_spec(path)
-        only = variant or (chosen if chosen != spec.name else None)
+    at = address(path)
+    if at.bundled or at.file.lower().endswith(SUFFIXES):
+        spec, only = read_spec(path, variant)
         return Checked(spec.text, check_spec(spec, only))
+    content = _content(path)
+    if _is_spec(content):
+        spec = parse(content, "stdin" if path == STDIN else path)
+        return Checked(spec.text, check_spec(spec, variant))
     # Deferred: the patterns that read pages are slow to compile, and a spec needs none of them.
     from archcalc.worksheet.judging import judge
     from archcalc.worksheet.reading import read
 
-    page = read(_content(path))
+    page = read(content)
     if model is None:
         folder = os.path.dirname(path)
         model, graph = _named(page, folder), model_of(page, folder, variant)
+    elif _is_about(page, model):
+        graph = _set_up(page, model, variant)
     else:
-        spec, chosen = read_spec(model)
-        graph = spec.graph(variant or chosen)
+        spec, chosen = read_spec(model, variant)
+        graph = spec.graph(chosen)
     return Checked("\n".join(line.text for line in page.lines), judge(page, graph), page, model)
+
+
+def _is_spec(content: bytes) -> bool:
+    """Whether the text is a mapping with an input and a list of layers, which is a spec whatever its file is called."""
+    if len(content) > MOST_OF_A_SPEC or b"layers" not in content:
+        return False
+    try:
+        tree = read_tree(content, "")
+    except SpecError:
+        return False
+    return isinstance(tree, Mapping) and tree.get("input") is not None and isinstance(tree.get("layers"), Sequence)
 
 
 def _content(path: str) -> bytes:
@@ -67,11 +88,19 @@ def _content(path: str) -> bytes:
 def model_of(page: Page, folder: str, variant: str | None = None) -> Graph | None:
     """Return the network that the page's head names, None where it names none."""
     name = _named(page, folder)
-    if name is None:
-        return None
-    spec, chosen = read_spec(name)
-    variant = variant or page.variant or chosen
-    return spec.graph(variant, page.settings, _inputs(spec, variant, page.input))
+    return None if name is None else _set_up(page, name, variant)
+
+
+def _set_up(page: Page, name: str, variant: str | None) -> Graph:
+    """Return the network of that name or path, set up as the page's head says."""
+    spec, chosen = read_spec(name, variant)
+    chosen = chosen or page.variant
+    return spec.graph(chosen, page.settings, _inputs(spec, chosen, page.input))
+
+
+def _is_about(page: Page, model: str) -> bool:
+    """Whether what the page's head says is said of this model, wherever its file lies: the page names it, or none."""
+    return page.model is None or os.path.basename(address(page.model).file) == os.path.basename(address(model).file)
 
 
 def _named(page: Page, folder: str) -> str | None:
@@ -83,7 +112,7 @@ def _named(page: Page, folder: str) -> str | None:
         return None
     name = page.model.strip()
     if name.lower().replace("-", "_") not in index():
-        if os.path.basename(name) != name or not name.endswith((".yaml", ".yml")):
+        if os.path.basename(name) != name or not name.lower().endswith(SUFFIXES):
             message = f"the page is about {name[:60]}, which is no bundled model"
             raise UsageError("E201", message, help="archcalc list shows them; a spec of your own must lie beside the page")
         path = os.path.join(folder, name)

@@ -13,19 +13,20 @@ from msgspec.structs import replace
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet import words
 from archcalc.worksheet.arithmetic import evaluate, summands
+from archcalc.worksheet.asides import with_aside
 from archcalc.worksheet.compare import follows, rounds_to
 from archcalc.worksheet.hints import window_in
 from archcalc.worksheet.layerline import read_layer_line
 from archcalc.worksheet.named_units import IN_BYTES, PERCENT, in_unit
 from archcalc.worksheet.page import Claim, From, Item, Line, Said, Start, Term, Unread
-from archcalc.worksheet.special import read_special, source_of
+from archcalc.worksheet.special import read_special, source_of, stated_layer
 from archcalc.worksheet.terms import is_symbolic, read_term, sizes_in
 from archcalc.worksheet.text import LONGEST_LINE
 
 MOST_TERMS = 12
 
 _CUT = re.compile(
-    rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?:(?P<scale>[kmgt]) ?(?=flop|mac))?(?P<quantity>{words.QUANTITY})"
+    rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?:(?P<scale>[kmgt]) ?(?=flop|mac))?(?P<quantity>{words.COUNTABLE})"
     rf"(?P<note>\s*\([^()=]{{0,40}}\))?(?P<after>\s+(?:in\s+)?total)?(?:\s*(?:은|는|이|가|の数|は))?\s*(?P<sign>[=:≈→]+)"
 )
 _TOTAL_ALONE = re.compile(rf"(?:{words.TOTAL})\s*[=:≈]+\s*(?P<rest>[^=]*[0-9][^=]*(?:=.*)?)")
@@ -37,6 +38,9 @@ _NUMBER_BEFORE = re.compile(r"(?<=[0-9])\s*[kKMGT]?\s*$")
 _STARTING = re.compile(r"(?P<quantity>[^0-9=:]{2,40}?)\s+(?P<rest>[\[(]?[0-9].*)")
 _LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
 _SIGNS = re.compile(r"(≈|[=→]+)")
+_NAMES_THE_NEXT = re.compile(r".*[0-9]\s*,\s*[^\W\d][^,=()]*")  # 216, biases = 8, total = 224
+_ABOUT_IN_BRACKETS = re.compile(r"(?<=[(\[])\s*≈\s*")
+_BYTES_DIVIDED = re.compile(r"(?<=[0-9)])\s*(?:bytes|byte|B)\s*(?=/\s*[0-9(])")
 _OPERATIONS = re.compile(
     r"(?<=[0-9.)])\s*[kmgt]?[\s-]*(?:(?P<macs>macs?|madds?|mult-adds|multiply)|(?P<flops>flops?))(?![a-z]|\s*:)"
 )
@@ -88,6 +92,8 @@ def _read(line: Line, plain: str) -> list[Item] | None:
         return []
     if receptive := _receptive(line, plain):
         return receptive
+    if stated := stated_layer(line, plain):
+        return [stated]
     cuts = list(_CUT.finditer(words.lower(plain)))
     if cuts:
         return _segments(line, plain, cuts)
@@ -132,7 +138,7 @@ def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item]
         end = cuts[index + 1].start() if index + 1 < len(cuts) else len(plain)
         body = plain[cut.end() : end].strip(" |,;")
         word = re.sub(r"\s+", " ", cut["quantity"].lower())
-        quantity = words.QUANTITY_WORDS[word]
+        quantity = words.QUANTITY_WORDS.get(word, "biases")
         total = bool(cut["total"] or cut["after"] or word.startswith(("trainable", "model size", "모델", "模型")))
         if index and cuts[index - 1]["quantity"].lower() == word and quantity == "params" and not total:
             return None
@@ -177,6 +183,7 @@ def _flat(line: Line, text: str) -> Claim:
 
 def chain(body: str, quantity: str = "") -> tuple[Term, ...] | None:
     """Return the terms between the equals signs; formulas in letters before them are passed over. None if one is unreadable."""
+    body = _BYTES_DIVIDED.sub(" ", _ABOUT_IN_BRACKETS.sub("about ", body))
     parts = _SIGNS.split(body)
     if len(_operations(body)) > 1:
         return None  # 96*55*55*363 MACs = 211M FLOPs
@@ -192,6 +199,11 @@ def chain(body: str, quantity: str = "") -> tuple[Term, ...] | None:
         if not part.strip(" ,;.|:"):
             if index and index < len(parts) - 1:
                 return None
+            continue
+        if index < len(parts) - 1 and _NAMES_THE_NEXT.fullmatch(part):
+            return None
+        if aside := with_aside(part, sign == "≈", in_bytes):
+            terms += aside
             continue
         term = read_term(part, sign == "≈", in_bytes)
         if term is not None:

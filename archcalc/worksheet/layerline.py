@@ -254,9 +254,11 @@ class _Reader:
         if token.kind == "number":
             self.place = place + 1
             return self._numeric(argument, int(token.text.replace(",", "")))
-        if token.kind in ("sizes", "list") and argument == "padding" and len(token.sizes) in (2, self._axes, 2 * self._axes):
-            self.place = place + 1
-            return self._set("padding", token.sizes)
+        if token.kind in ("sizes", "list") and argument == "padding":
+            sides = tuple(map(int, re.findall("[0-9]+", token.text)))  # a first 1 is no batch
+            if len(sides) in (2, self._axes, 2 * self._axes):
+                self.place = place + 1
+                return self._set("padding", sides)
         if token.kind == "sizes" and argument in ("kernel", "stride", "dilation"):
             self.place = place + 1
             if argument == "kernel":

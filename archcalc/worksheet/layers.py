@@ -5,16 +5,15 @@ from bisect import bisect_right, insort
 
 from msgspec.structs import replace
 
+from archcalc.ops import OPS
+from archcalc.ops.base import Weightless
 from archcalc.worksheet import words
 from archcalc.worksheet.page import Claim, Finding, From, Item, Page, Said, Sizes, Start, Term, Unread
 from archcalc.worksheet.saying import continues, has_own_name, merged, repeats
 from archcalc.worksheet.unread import LONGEST_LAYER, Beside, beside, is_labelled, is_layer
 
 # Layers that hold no weights: a number of parameters after them may be the next layer's, unless it is zero.
-WEIGHTLESS = frozenset(
-    "MaxPool2d AvgPool2d GlobalAvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d LocalResponseNorm ReLU Dropout Softmax Flatten "
-    "Add Concat Multiply Resize Upsample ZeroPad2d".split()
-)
+WEIGHTLESS = frozenset(name for name, op in OPS.items() if issubclass(op, Weightless))
 IMAGE_CHANNELS = (1, 3)
 SUMMED = ("params", "weights", "macs", "flops", "connections")
 _OF_A_BATCH = re.compile(

@@ -120,6 +120,7 @@ class Truths:
             self._totals = {
                 "params": params,
                 "weights": sums["params"] - biases,
+                "biases": biases,
                 "param_memory": FLOAT_BYTES * params,
                 "macs": sums["macs"],
                 "flops": per_mac * sums["macs"],

@@ -11,6 +11,7 @@ from archcalc.errors import ArchcalcError
 from archcalc.formula.printed import text
 from archcalc.formula.traced import Derived, Given
 from archcalc.ops import OPS, Op
+from archcalc.ops.base import required
 from archcalc.shape import Shape
 from archcalc.worksheet.arithmetic import written
 from archcalc.worksheet.page import Said, Sizes, Term
@@ -20,10 +21,6 @@ UNKNOWN = 0  # channels that the page does not tell
 
 _POOLS = ("MaxPool2d", "AvgPool2d")
 _OF_1998 = re.compile("[CS][1-9]")
-_FIELDLESS = frozenset(
-    "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity "
-    "Add Multiply Concat".split()
-)
 LRN_SIZE = 5  # counts for nothing here: neither its shape nor its parameters depend on it
 
 
@@ -89,6 +86,9 @@ def readings(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
     if said.built is not None:
         yield said.built
         return
+    if said.arguments is not None:
+        yield from _made(str(said.op), **dict(said.arguments))
+        return
     if said.op in _POOLS:
         yield from _poolings(said)
     elif said.op == "Linear":
@@ -120,10 +120,10 @@ def readings(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
             said.op, out_channels=said.count, kernel_size=said.kernel, stride=said.stride or (1, 1), padding=padding,
             groups=said.groups or 1, bias=said.bias is not False, dilation=said.dilation or 1,
         )  # fmt: skip
-    elif said.op in _FIELDLESS:
-        yield from _made(said.op)
     elif said.op == "ZeroPad2d" and isinstance(said.padding, tuple):
         yield from _made("ZeroPad2d", padding=said.padding)
+    elif said.op is not None and not required(OPS[said.op]):
+        yield from _made(said.op)
 
 
 def _convolutions(said: Said, x: Shape | None, output: Term | None) -> Iterator[Op]:
@@ -158,7 +158,7 @@ def _poolings(said: Said) -> Iterator[Op]:
         steps = kernel if said.stride is None and max(kernel) != 3 else (2, 2)
         for stride, padding in _windows(kernel, said.stride, said.padding, steps, pool=True):
             for ceil in (False, True) if said.rounding is None and said.padding is None else (said.rounding == "ceil",):
-                if padding == "same" and ceil:
+                if padding == "same" and ceil and said.rounding is None:
                     continue
                 yield from _made(str(said.op), kernel_size=kernel, stride=stride, padding=padding, ceil_mode=ceil)
 

@@ -53,10 +53,10 @@ class Term(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """Something a line says comes out: a quantity, and the terms of its chain of equals signs.
 
-    ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``macs``, ``flops``,
-    ``memory`` (of the activations), ``param_memory``, ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a claim
-    about the whole network. ``layer`` names the layer where the line does so itself. ``beside`` marks a comment in code, which is
-    about the layer beside it.
+    ``quantity`` is ``output``, ``input``, ``flat``, ``depth`` (of a kernel), ``params``, ``weights``, ``biases``, ``macs``,
+    ``flops``, ``memory`` (of the activations), ``param_memory``, ``neurons``, ``connections`` or ``arithmetic``. ``total`` marks a
+    claim about the whole network. ``layer`` names the layer where the line does so itself. ``beside`` marks a comment in code,
+    which is about the layer beside it.
     """
 
     line: int
@@ -72,6 +72,7 @@ class Said(msgspec.Struct, frozen=True):
     """What a line says about a layer; None is what it does not say.
 
     ``op`` is the operator's name in ``archcalc.ops.OPS``. ``depth`` is a kernel's third number, the input channels it sees.
+    ``arguments`` are all of the operator's, where the line states them by their own names.
     ``built`` is the operator itself, where a listing gives it whole; ``x`` is what a listing says comes in (channels or features).
     ``row`` marks a row of a printed summary, which leaves out what has no module of its own. ``more`` marks a line that only adds
     to the layer that a heading names, and says nothing by itself: ``stride 4, padding 0``.
@@ -97,6 +98,7 @@ class Said(msgspec.Struct, frozen=True):
     row: bool = False
     more: bool = False
     branches: tuple[Sizes, ...] = ()
+    arguments: tuple[tuple[str, Any], ...] | None = None
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -1,11 +1,16 @@
 """Layer lines of their own form: merges of branches, layers named by the size they make, and where a layer's input comes from."""
 
 import re
+from typing import Any
 
+from archcalc.errors import ArchcalcError
+from archcalc.ops import OPS, Op
 from archcalc.worksheet.page import From, Item, Line, Said, Sizes
+from archcalc.worksheet.stated import read_stated
 from archcalc.worksheet.terms import sizes_in
 
 MOST_BRANCHES = 100
+MOST_ENTRIES = 1_000  # of a table that is made up; a larger one only a model tells
 
 _MERGES = {
     **dict.fromkeys(("add", "addition", "sum", "더하기", "덧셈"), "Add"),
@@ -26,12 +31,18 @@ _TO_KINDS = {
     "resizing": "Resize",
     "upsample": "Resize",
 }
+# What a layer line says of these arguments, by the fields of Said.
+_PARTS = {
+    "kernel_size": "kernel", "out_channels": "count", "out_features": "count", "stride": "stride", "padding": "padding",
+    "dilation": "dilation", "groups": "groups", "bias": "bias",
+}  # fmt: skip
 _NAME = r"[^\W\d][\w\-]*(?:\.[\w\-]+)*"
 _FROM = re.compile(rf"(?:input\s+)?from:?\s+(?P<names>{_NAME}(?:(?:\s*,\s*|\s+and\s+){_NAME}){{0,{MOST_BRANCHES}}})")
 _SHARES = re.compile(rf"the parameters are those of (?P<name>{_NAME})")
+_LIST = r"[0-9]{1,4}|\[[0-9]{1,4}(?:, [0-9]{1,4}){1,3}\]"
 _TABLE = re.compile(
     r"convolution by a table of (?P<entries>[0-9]{1,6}) entries\s*:\s*(?P<k>[0-9]{1,4}) x (?P<k_w>[0-9]{1,4}), "
-    r"n=(?P<n>[0-9]{1,6}), s=(?P<s>[0-9]{1,4}), padding=(?P<p>none|same|[0-9]{1,4})",
+    rf"n=(?P<n>[0-9]{{1,6}}), s=(?P<stride>{_LIST}), padding=(?P<padding>none|same|{_LIST})",
     re.IGNORECASE,
 )
 _PADS = re.compile(r"zero padding\s*:\s*\[?(?P<sides>[0-9]{1,4}(?:\s*,\s*[0-9]{1,4}){0,3})\]?", re.IGNORECASE)
@@ -51,19 +62,7 @@ def read_special(line: Line, plain: str) -> list[Item] | None:
     if found := _SHARES.fullmatch(plain):
         return [From(line.number, line.text, (found["name"],), True)]
     if found := _TABLE.fullmatch(plain):
-        padding = {"none": "valid", "same": "same"}.get(found["p"].lower()) or (int(found["p"]),) * 2
-        k: Sizes = (int(found["k"]), int(found["k_w"]))
-        return [
-            Said(
-                line.number,
-                line.text,
-                "ConnectedConv2d",
-                kernel=k,
-                count=int(found["n"]),
-                stride=(int(found["s"]),) * 2,
-                padding=padding,
-            )
-        ]
+        return _connected(line, found)
     if found := _PADS.fullmatch(plain):
         sides = tuple(int(side) for side in found["sides"].split(","))
         return (
@@ -72,6 +71,41 @@ def read_special(line: Line, plain: str) -> list[Item] | None:
             else None
         )
     return None
+
+
+def stated_layer(line: Line, plain: str) -> Said | None:
+    """Return the layer of a line that states an operator by its own name and arguments."""
+    found = read_stated(plain)
+    return None if found is None else _stated(line, *found)
+
+
+def _stated(line: Line, op: Op, arguments: dict[str, Any]) -> Said:
+    parts = {part: arguments[name] for name, part in _PARTS.items() if name in arguments}
+    return Said(line.number, line.text, type(op).__name__, arguments=tuple(arguments.items()), **parts)
+
+
+def _connected(line: Line, found: "re.Match[str]") -> list[Item] | None:
+    """Read a convolution by a table of which only the size is told: any table of that size has as many parameters and MACs."""
+    entries, count = int(found["entries"]), int(found["n"])
+    kernel = (int(found["k"]), int(found["k_w"]))
+    if not 0 < count <= entries <= MOST_ENTRIES:
+        return [Said(line.number, line.text, "ConnectedConv2d", kernel=kernel)]
+    told: dict[str, Any] = {"none": 0, "same": "same"}
+    arguments: dict[str, Any] = {
+        "table": [list(range(entries // count + (row < entries % count))) for row in range(count)],
+        "kernel_size": kernel,
+        **{name: told.get(found[name].lower(), _numbers(found[name])) for name in ("stride", "padding")},
+    }
+    try:
+        op = OPS["ConnectedConv2d"](**arguments)
+    except ArchcalcError:
+        return None
+    return [_stated(line, op, {name: getattr(op, name) for name in arguments})]
+
+
+def _numbers(text: str) -> int | Sizes:
+    numbers = tuple(map(int, re.findall("[0-9]+", text)))
+    return numbers if len(numbers) > 1 else sum(numbers)
 
 
 def _merge(line: Line, found: "re.Match[str]") -> list[Item] | None:

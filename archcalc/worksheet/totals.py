@@ -98,7 +98,7 @@ def judge_total(claim: Claim, total: Sum, habits: Habits, truths: Truths | None,
         known, own = own, None
     if known is None:
         return judge_arithmetic(claim) if len(claim.terms) > 1 else _unread(claim)
-    also = (total.with_bias,) if quantity == "weights" else ()
+    also = {"weights": (total.with_bias,), "memory": (FLOAT_BYTES * known,)}.get(quantity, ())
     if quantity == "params" and total.statistics:
         also = (known + total.statistics,)
     truth = Answer(known, _sum(total.rights, known), also)

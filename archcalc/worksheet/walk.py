@@ -110,7 +110,7 @@ class Walk(Outputs):
                 if right and self.truth
                 else "an input has none"
             )
-            also = (4 * right,) if claim.terms[-1].unit else ()
+            also = (4 * right,) if claim.quantity == "memory" else ()
             in_bytes = bool(claim.terms[-1].unit)
             self.findings.append(
                 judge_number(claim, Answer(right * (4 if in_bytes else 1), shown, also, in_bytes), (), None, self.habits)

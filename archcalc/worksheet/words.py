@@ -6,6 +6,8 @@ Misspellings are words of the list like any other: seen in real notes, or one sl
 import re
 from collections.abc import Iterable
 
+from archcalc.ops import OPS
+
 # Quantities that a claim can be about.
 QUANTITIES: dict[str, str] = {
     "params": (
@@ -115,13 +117,11 @@ OPERATORS: dict[str, str] = {
     "Conv1d": "conv1d|conv 1d|convolution1d|convolution 1d|1차원 합성곱",
     "Conv3d": "conv3d|conv 3d|convolution3d|convolution 3d|3차원 합성곱",
     "TrainableSubsample2d": "trainable subsampling",
-    "RBF": "rbf",
-    **{
-        name: name.lower()
-        for name in "ReLU6 LeakyReLU PReLU ELU GELU SiLU Hardswish Hardsigmoid Sigmoid Tanh ScaledTanh LogSoftmax Identity "
-        "ChannelShuffle ShortcutA".split()
-    },
+    "LayerNorm": "layer normalization|layer norm|층 정규화|层归一化",
+    "GroupNorm": "group normalization|group norm|그룹 정규화|组归一化",
 }
+# Verbs of prose, and merges: their lines say to what size, or of what (``special``).
+_NO_WORDS = ("Resize", "Upsample", "Add", "Multiply", "Concat")
 # What a layer line may say beside its operator.
 ARGUMENTS: dict[str, str] = {
     "kernel": (
@@ -233,7 +233,7 @@ def _meanings(table: dict[str, str]) -> dict[str, str]:
 
 
 QUANTITY_WORDS = _meanings(QUANTITIES)
-OPERATOR_WORDS = _meanings(OPERATORS)
+OPERATOR_WORDS = {**{name.lower(): name for name in OPS if name not in _NO_WORDS}, **_meanings(OPERATORS)}
 ARGUMENT_WORDS = _meanings(ARGUMENTS)
 PADDING_WORDS = _meanings(WORDS_OF_PADDING)
 ROUNDING_WORDS = _meanings(ROUNDINGS)
@@ -246,6 +246,8 @@ YES_WORDS, NO_WORDS = frozenset(_alternatives(YES)), frozenset(_alternatives(NO)
 TOTAL_WORDS = frozenset(_alternatives(TOTALS))
 
 QUANTITY = _pattern(list(QUANTITY_WORDS))
+_BIASES = r"bias(?:es)?(?=\s*[:=]\s*(?![01](?![0-9]|[.,][0-9]))[0-9(])"  # how many; bias=1 is an argument of a layer that has some
+COUNTABLE = f"{QUANTITY}|{_BIASES}"
 TOTAL = _pattern(list(TOTAL_WORDS))
 INPUT = "|".join(sorted(map(re.escape, _alternatives(QUANTITIES["input"])), key=len, reverse=True))
 OPERATOR_LEXICON = Lexicon(OPERATOR_WORDS)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from archcalc.analysis.cost import DTYPE_BYTES
 from archcalc.analysis.derive import Tracer
@@ -13,6 +13,7 @@ from archcalc.formula.traced import Derived
 from archcalc.graph import Graph, Node
 from archcalc.ops import Input, Op
 from archcalc.shape import Shape
+from archcalc.worksheet.stated import stated, telling
 
 BLANK = "____"
 LONGEST_SUM = 240  # characters; a longer sum is no longer something that a person adds up
@@ -23,7 +24,7 @@ Claim = tuple[str, str]  # what is asked, and the answer
 
 def worksheet(
     graph: Graph,
-    model: str,
+    model: str | None,
     *,
     variant: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -32,11 +33,12 @@ def worksheet(
 ) -> str:
     """Return the page of a network, in Markdown; ``blank`` leaves the answers out.
 
-    ``model``, ``variant``, ``settings`` and ``inputs`` say how to come by the network, and stand at its head.
+    ``model``, ``variant``, ``settings`` and ``inputs`` say how to come by the network, and stand at its head; a page without a
+    model is held against itself.
     """
     head = _front_matter(graph, model, variant, settings or {}, inputs or {})
     paragraphs = [
-        "\n".join(head),
+        *(["\n".join(head)] if head else []),
         f"Fill in each {BLANK}, then: archcalc verify PAGE.md" if blank else "To check every line: archcalc verify PAGE.md",
         *_layers(graph, blank),
         "\n".join(["## Totals", *_asked(_totals(graph), blank)]),
@@ -45,10 +47,10 @@ def worksheet(
 
 
 def _front_matter(
-    graph: Graph, model: str, variant: str | None, settings: Mapping[str, Any], inputs: Mapping[str, tuple[int, ...]]
+    graph: Graph, model: str | None, variant: str | None, settings: Mapping[str, Any], inputs: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
     """Return the lines that a machine reads first; JSON is YAML that no name can break out of."""
-    told: dict[str, Any] = {"model": model}
+    told: dict[str, Any] = {} if model is None else {"model": model}
     if variant is not None:
         told["variant"] = variant
     if settings:
@@ -57,7 +59,7 @@ def _front_matter(
         told["input"] = list(next(iter(inputs.values()))) if len(graph.inputs) == 1 else {n: list(s) for n, s in inputs.items()}
     if graph.title:
         told["title"] = graph.title
-    return ["---", *(f"{key}: {_scalar(value)}" for key, value in told.items()), "---"]
+    return ["---", *(f"{key}: {_scalar(value)}" for key, value in told.items()), "---"] if told else []
 
 
 def _scalar(value: Any) -> str:
@@ -108,8 +110,16 @@ def sizes(shape: Shape) -> str:
 
 def layer_line(op: Op, x: Any) -> str:
     """Return what a layer is, in the words of hand calculations: ``Convolution: 11 x 11 x 3, n=96, s=4, padding=none``."""
-    write = _LINES.get(type(op).__name__)
-    return type(op).__name__ if write is None else write(op, x)
+    told = telling(op, x)
+    words = _WORDS.get(type(op).__name__)
+    return words.line(op, x) if words is not None and told.keys() <= words.tell else stated(op, told)
+
+
+class Words(NamedTuple):
+    """How hand calculations describe a layer, and the arguments of its operator that this tells."""
+
+    line: Callable[[Any, Any], str]
+    tell: frozenset[str] = frozenset()
 
 
 def _convolution(name: str) -> Callable[[Any, Any], str]:
@@ -175,29 +185,35 @@ def _joined(sign: str) -> Callable[[Any, Any], str]:
     return line
 
 
-_LINES: dict[str, Callable[[Any, Any], str]] = {
-    "Conv1d": _convolution("Convolution 1d"),
-    "Conv2d": _convolution("Convolution"),
-    "Conv3d": _convolution("Convolution 3d"),
-    "ConvTranspose2d": _convolution("Transposed convolution"),
-    "ConnectedConv2d": _table_convolution,
-    "Linear": lambda op, x: f"Fully connected: n={op.out_features}{_bias(op)}",
-    "RBF": lambda op, x: f"RBF: n={op.out_features}",
-    "MaxPool2d": _pooling("Max pooling"),
-    "AvgPool2d": _pooling("Average pooling"),
-    "AdaptiveAvgPool2d": _adaptive("Adaptive average pooling"),
-    "AdaptiveMaxPool2d": _adaptive("Adaptive max pooling"),
-    "GlobalAvgPool2d": lambda op, x: "Global average pooling",
-    "TrainableSubsample2d": lambda op, x: f"Trainable subsampling: {_crossed(op.kernel_size)}, s={_one(op._steps())}",
-    "BatchNorm1d": lambda op, x: "Batch normalization",
-    "BatchNorm2d": lambda op, x: "Batch normalization",
-    "LocalResponseNorm": lambda op, x: "Local response normalization",
-    "Resize": lambda op, x: f"Resize to {_crossed(op.output(x).axes)}",
-    "Upsample": lambda op, x: f"Resize to {_crossed(op.output(x).axes)}",
-    "ZeroPad2d": lambda op, x: f"Zero padding: {_one(op.padding)}",
-    "Add": _joined("+"),
-    "Multiply": _joined("*"),
-    "Concat": _joined("+"),
+_WINDOW = frozenset(("kernel_size", "stride", "padding"))
+_CONV = _WINDOW | {"out_channels", "dilation", "groups", "bias"}
+_POOL = _WINDOW | {"ceil_mode"}
+_WORDS: dict[str, Words] = {
+    "Conv1d": Words(_convolution("Convolution 1d"), _CONV),
+    "Conv2d": Words(_convolution("Convolution"), _CONV),
+    "Conv3d": Words(_convolution("Convolution 3d"), _CONV),
+    "ConvTranspose2d": Words(_convolution("Transposed convolution"), _CONV),
+    "ConnectedConv2d": Words(_table_convolution, _WINDOW | {"table"}),
+    "Linear": Words(lambda op, x: f"Fully connected: n={op.out_features}{_bias(op)}", frozenset(("out_features", "bias"))),
+    "RBF": Words(lambda op, x: f"RBF: n={op.out_features}", frozenset(("out_features",))),
+    "MaxPool2d": Words(_pooling("Max pooling"), _POOL),
+    "AvgPool2d": Words(_pooling("Average pooling"), _POOL),
+    "AdaptiveAvgPool2d": Words(_adaptive("Adaptive average pooling"), frozenset(("output_size",))),
+    "AdaptiveMaxPool2d": Words(_adaptive("Adaptive max pooling"), frozenset(("output_size",))),
+    "GlobalAvgPool2d": Words(lambda op, x: "Global average pooling"),
+    "TrainableSubsample2d": Words(
+        lambda op, x: f"Trainable subsampling: {_crossed(op.kernel_size)}, s={_one(op._steps())}",
+        frozenset(("kernel_size", "stride")),
+    ),
+    "BatchNorm1d": Words(lambda op, x: "Batch normalization"),
+    "BatchNorm2d": Words(lambda op, x: "Batch normalization"),
+    "LocalResponseNorm": Words(lambda op, x: "Local response normalization", frozenset(("size",))),
+    "Resize": Words(lambda op, x: f"Resize to {_crossed(op.output(x).axes)}", frozenset(("size",))),
+    "Upsample": Words(lambda op, x: f"Resize to {_crossed(op.output(x).axes)}", frozenset(("size", "scale_factor"))),
+    "ZeroPad2d": Words(lambda op, x: f"Zero padding: {_one(op.padding)}", frozenset(("padding",))),
+    "Add": Words(_joined("+")),
+    "Multiply": Words(_joined("*")),
+    "Concat": Words(_joined("+")),
 }
 
 
