@@ -119,7 +119,7 @@ def test_the_code_holds_what_the_operator_says(case):
     made = built(case)
     named = [(name.removeprefix("layer."), tuple(tensor.shape), True) for name, tensor in made.named_parameters()]
     named += [(name.removeprefix("layer."), tuple(tensor.shape), False) for name, tensor in made.named_buffers()]
-    assert named == [tuple(stored) for stored in case.op.state(case.x)]
+    assert named == [(stored.name, stored.sizes, stored.learned) for stored in case.op.state(case.x)]
     assert sum(p.numel() for p in made.parameters()) == case.op.params(case.x)
     assert sum(b.numel() for b in made.buffers()) == case.op.buffers(case.x)
 
