@@ -8,7 +8,7 @@ import msgspec
 
 from archcalc.analysis.fold import scope
 from archcalc.analysis.why import Answer, Candidate
-from archcalc.analysis.why.differences import Differences, Item, differences
+from archcalc.analysis.why.differences import REST, Differences, Item, differences
 from archcalc.analysis.why.reading import EXACT, PRINTED, ROUNDS, TRUNCATES
 from archcalc.render.figures import count, plain, sizes
 from archcalc.render.formats import Result
@@ -93,7 +93,7 @@ _COLUMNS = (
     Column("name", "what", "name", ESSENTIAL),
     Column("value", "value", "count", 95),
     Column("difference", "difference", "count", 90),
-    Column("because", "because", "text", 80),
+    Column("because", "because", "prose", 92),
 )
 
 
@@ -108,7 +108,8 @@ def _steps(answer: Answer, told: Differences) -> list[Row]:
     """Return the lines from the model that was asked for to the answer; many layers are folded into the scopes of their paths."""
     rows: list[Row] = [(answer.asked.variant, told.first, None, told.words)]
     if len(told.items) <= MOST_ITEMS:
-        rows += [(item.name, item.second, item.difference, _differs(item)) for item in told.items]
+        values = [item.difference if item.name == REST else item.second for item in told.items]
+        rows += [(item.name, value, item.difference, _differs(item)) for item, value in zip(told.items, values, strict=True)]
     else:
         rows += _folded(told)
     rows.append(("in all", told.second, told.second - told.first, answer.number))
