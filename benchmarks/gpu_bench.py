@@ -19,6 +19,8 @@ import archcalc
 from archcalc.analysis.timing.plan import Case, Configuration
 from archcalc.analysis.timing.result import BenchDocument, Run, with_launch_shares
 from archcalc.analysis.timing.sampling import Limits
+from archcalc.errors import MissingError
+from archcalc.pytorch.bench.devices import need
 
 # Networks of the zoo, and what torchvision calls the same architecture; None where it has none.
 NETWORKS: dict[str, str | None] = {
@@ -40,7 +42,6 @@ HEADINGS = (
     "of torchvision",
 )  # fmt: skip
 OUTPUT = Path(__file__).parents[1] / "docs" / "measured" / "gpu-bench.md"
-NO_DEVICE = 3
 
 Timer = Callable[[Case], Run]
 
@@ -193,10 +194,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--dtypes", default=",".join(DTYPES), help="precisions, apart by commas")
     options.add_argument("-o", dest="file", type=Path, default=OUTPUT, help="where the page goes; the samples go beside it as JSON")
     chosen = options.parse_args(arguments)
-    why = missing()
-    if why:
-        print(f"{why}: nothing was measured", file=sys.stderr)
-        return NO_DEVICE
+    try:
+        need("cuda")
+    except MissingError as error:
+        print(f"{error.message}: nothing was measured", file=sys.stderr)
+        return error.exit_code
     return proof(chosen)
 
 
@@ -233,15 +235,6 @@ def proof(chosen: argparse.Namespace) -> int:
     broken = [one for one in found if one.broken]
     print("\n".join(f"{one.what}: {one.found:.2%}, limit {one.limit:.1%}" for one in broken) or "all within the limits")
     return 1 if broken else 0
-
-
-def missing() -> str:
-    """Why nothing can be measured here; nothing where something can."""
-    try:
-        import torch
-    except ImportError:
-        return "PyTorch is not installed"
-    return "" if torch.cuda.is_available() else "there is no CUDA device here"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import archcalc
 from archcalc.analysis.memory.plan import Plan
 from archcalc.analysis.memory.report import usage
+from archcalc.errors import MissingError
+from archcalc.pytorch.bench.devices import need
 
 NETWORKS = (
     "lenet5_modern", "alexnet", "zfnet", "vgg16", "vgg16_bn", "googlenet_torchvision", "resnet18", "resnet50", "preact_resnet164",
@@ -30,7 +32,6 @@ HERE = Path(__file__).parents[1]
 OUTPUT = HERE / "docs" / "measured" / "gpu-memory.md"
 # What the project promises: of requested bytes at worst, of allocated bytes on average and at worst.
 REQUESTED_WORST, ALLOCATED_MEAN, ALLOCATED_WORST = 0.005, 0.02, 0.05
-NO_DEVICE = 3
 HEADINGS = (
     "network", "batch", "mode", "precision", "requested bytes, predicted", "measured", "error", "allocated bytes, predicted",
     "measured", "error", "reserved bytes", "cuBLAS bytes",
@@ -275,10 +276,11 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", dest="file", type=Path, default=OUTPUT, help="where the table goes; the numbers go beside it as JSON"
     )
     chosen = options.parse_args(arguments)
-    why = missing()
-    if why:
-        print(f"{why}: nothing was measured", file=sys.stderr)
-        return NO_DEVICE
+    try:
+        need("cuda")
+    except MissingError as error:
+        print(f"{error.message}: nothing was measured", file=sys.stderr)
+        return error.exit_code
     about = machine()
     rows = []
     for row in compare(cases(chosen.networks.split(","), map(int, chosen.batches.split(","))), measure_on_cuda):
@@ -293,15 +295,6 @@ def main(arguments: list[str] | None = None) -> int:
     broken = verdict(rows).broken
     print("\n".join(broken) or "all within the limits")
     return 1 if broken else 0
-
-
-def missing() -> str:
-    """Why nothing can be measured here; nothing where something can."""
-    try:
-        import torch
-    except ImportError:
-        return "PyTorch is not installed"
-    return "" if torch.cuda.is_available() else "there is no CUDA device here"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Watch:
     """Reads one GPU whenever it is called, and sums up what it has read since it was last asked."""
 
     def __init__(self, library: Any, handle: Any):
-        self.library, self.handle = library, handle
+        self.nvml, self.handle = library, handle
         self.readings: list[Reading] = []
 
     def __call__(self) -> None:
@@ -51,7 +51,7 @@ class Watch:
     def driver(self) -> str | None:
         """Return the driver's version."""
         text = ctypes.create_string_buffer(80)  # NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
-        return text.value.decode() if self.library.nvmlSystemGetDriverVersion(text, 80) == 0 else None
+        return text.value.decode() if self.nvml.nvmlSystemGetDriverVersion(text, 80) == 0 else None
 
     def clocks(self) -> Clocks | None:
         """Return what has been read, and begin anew; None if the driver told no clock."""
@@ -73,7 +73,7 @@ class Watch:
         )
 
     def _number(self, function: str, kind: Any, *arguments: Any) -> int | None:
-        ask = getattr(self.library, function, None)  # drivers gain functions, and may lose them
+        ask = getattr(self.nvml, function, None)  # drivers gain functions, and may lose them
         found = kind()
         return None if ask is None or ask(*arguments, ctypes.byref(found)) else int(found.value)
 
