@@ -8,22 +8,18 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
-from msgspec.structs import replace
-
 from archcalc.errors import ArchcalcError
 from archcalc.worksheet import words
 from archcalc.worksheet.arithmetic import evaluate, summands
-from archcalc.worksheet.asides import with_aside
-from archcalc.worksheet.compare import follows, rounds_to
+from archcalc.worksheet.chains import MOST_TERMS, chain, counted_as, operations
+from archcalc.worksheet.compare import follows
 from archcalc.worksheet.hints import window_in
 from archcalc.worksheet.layerline import read_layer_line
-from archcalc.worksheet.named_units import IN_BYTES, PERCENT, in_unit
+from archcalc.worksheet.named_units import PERCENT, in_unit
 from archcalc.worksheet.page import Claim, From, Item, Line, Said, Start, Term, Unread
 from archcalc.worksheet.special import read_special, source_of, stated_layer
 from archcalc.worksheet.terms import is_symbolic, read_term, sizes_in
 from archcalc.worksheet.text import LONGEST_LINE
-
-MOST_TERMS = 12
 
 _CUT = re.compile(
     rf"(?<![a-z0-9_#\-])(?:(?P<total>{words.TOTAL})[\s\-:]*)?(?:(?P<scale>[kmgt]) ?(?=flop|mac))?(?P<quantity>{words.COUNTABLE})"
@@ -37,14 +33,6 @@ _COUNT_BEFORE = re.compile(r"(?<![A-Za-z0-9])[0-9]+ $")
 _NUMBER_BEFORE = re.compile(r"(?<=[0-9])\s*[kKMGT]?\s*$")
 _STARTING = re.compile(r"(?P<quantity>[^0-9=:]{2,40}?)\s+(?P<rest>[\[(]?[0-9].*)")
 _LIST_NUMBER = re.compile(r"\(?[0-9]{1,2}[.)]\s+(?=\S)|[①-⑳]\s*|step\s+[0-9]{1,2}\s*[.:)]\s*", re.IGNORECASE)
-_SIGNS = re.compile(r"(≈|[=→]+)")
-_NAMES_THE_NEXT = re.compile(r".*[0-9]\s*,\s*[^\W\d][^,=()]*")  # 216, biases = 8, total = 224
-_ABOUT_IN_BRACKETS = re.compile(r"(?<=[(\[])\s*≈\s*")
-_BYTES_DIVIDED = re.compile(r"(?<=[0-9)])\s*(?:bytes|byte|B)\s*(?=/\s*[0-9(])")
-_OPERATIONS = re.compile(
-    r"(?<=[0-9.)])\s*[kmgt]?[\s-]*(?:(?P<macs>macs?|madds?|mult-adds|multiply)|(?P<flops>flops?))(?![a-z]|\s*:)"
-)
-_IN_BYTES = re.compile(r"[0-9]\s?[kKMGT]i?B(?![A-Za-z])")
 _FLAT = re.compile(
     rf"(?P<sizes>.*[0-9])\s*[(\[]\s*(?:{'|'.join(words._alternatives(words.QUANTITIES['flat']))})\s*[:=]?\s*(?P<flat>[0-9,]+)\s*[)\]]",
     re.IGNORECASE,
@@ -142,7 +130,7 @@ def _segments(line: Line, plain: str, cuts: list["re.Match[str]"]) -> list[Item]
         total = bool(cut["total"] or cut["after"] or word.startswith(("trainable", "model size", "모델", "模型")))
         if index and cuts[index - 1]["quantity"].lower() == word and quantity == "params" and not total:
             return None
-        if index and "=" in cut["sign"] and _NUMBER_BEFORE.search(plain, 0, cut.start()) and _operations(body) - {quantity}:
+        if index and "=" in cut["sign"] and _NUMBER_BEFORE.search(plain, 0, cut.start()) and operations(body) - {quantity}:
             return None  # 105M MACs = 211M FLOPs converts
         unit = cut["scale"] or plain[slice(*cut.span("note"))].strip(" ()")
         found = _claim(line, quantity, body, total, layer, unit)
@@ -179,55 +167,6 @@ def _flat(line: Line, text: str) -> Claim:
     term = read_term(text)
     assert term is not None
     return Claim(line.number, line.text, "flat", (term,))
-
-
-def chain(body: str, quantity: str = "") -> tuple[Term, ...] | None:
-    """Return the terms between the equals signs; formulas in letters before them are passed over. None if one is unreadable."""
-    body = _BYTES_DIVIDED.sub(" ", _ABOUT_IN_BRACKETS.sub("about ", body))
-    parts = _SIGNS.split(body)
-    if len(_operations(body)) > 1:
-        return None  # 96*55*55*363 MACs = 211M FLOPs
-    in_bytes = quantity in IN_BYTES or bool(_IN_BYTES.search(body))
-    if len(parts) > 2 * MOST_TERMS:
-        return None
-    terms: list[Term] = []
-    sign = ""
-    for index, part in enumerate(parts):
-        if index % 2:
-            sign = part
-            continue
-        if not part.strip(" ,;.|:"):
-            if index and index < len(parts) - 1:
-                return None
-            continue
-        if index < len(parts) - 1 and _NAMES_THE_NEXT.fullmatch(part):
-            return None
-        if aside := with_aside(part, sign == "≈", in_bytes):
-            terms += aside
-            continue
-        term = read_term(part, sign == "≈", in_bytes)
-        if term is not None:
-            terms.append(replace(term, loose=True) if "→" in sign and terms and _is_rounding(terms[-1], term) else term)
-        elif terms or not is_symbolic(part):
-            return None
-    return tuple(terms) or None
-
-
-def counted_as(quantity: str, body: str, unit: str = "") -> str:
-    """Return the quantity that the line counts: operations that it calls MACs itself are those, ``연산량: 105,415,200 MACs``."""
-    named = _operations(body) or _operations(f"1 {unit}")
-    return "macs" if quantity == "flops" and named == {"macs"} else quantity
-
-
-def _operations(body: str) -> set[str | None]:
-    return {found.lastgroup for found in _OPERATIONS.finditer(words.lower(body))}
-
-
-def _is_rounding(before: Term, after: Term) -> bool:
-    """Whether an arrow leads from a fraction to the whole number that it rounds to: 112.5 → 112."""
-    if before.value is None or before.value.denominator == 1 or after.figure is None or after.figure.power:
-        return False
-    return rounds_to(after.figure, before.value, whole=True)
 
 
 def _special(line: Line, plain: str) -> list[Item] | None:

@@ -3,7 +3,7 @@
 import re
 
 from archcalc.worksheet import words
-from archcalc.worksheet.forms import chain, counted_as
+from archcalc.worksheet.chains import chain, counted_as
 from archcalc.worksheet.layerline import read_layer_line
 from archcalc.worksheet.named_units import PERCENT, in_unit, split
 from archcalc.worksheet.page import Claim, Item, Line, Said, Start, Unread
