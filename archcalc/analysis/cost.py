@@ -176,7 +176,6 @@ class Storages:
 
     def __init__(self, graph: Graph, item_bytes: int):
         self.item_bytes = item_bytes
-        self.nodes = graph.nodes
         self.keeper: dict[int, int] = {}  # for each storage that is kept, the node that was the first to keep it
         self.learning = [False] * len(graph.nodes)  # whether the output is part of what is differentiated
         self.storage: list[int] = []  # for each node, the node that owns the memory of its output
@@ -190,8 +189,7 @@ class Storages:
 
     def first_kept(self, index: int, node: Node, params: int, kept: tuple[Kept, ...]) -> list[Kept]:
         """Return those of the ``kept`` tensors that this node is the first to keep; nodes must be asked for in their order."""
-        holder = node if node.shares is None else self.nodes[node.shares]
-        trained = params > 0 and not holder.frozen
+        trained = params > 0 and not node.frozen  # which is its holder's, where it shares
         learning = [*[self.learning[i] for i in node.inputs], trained]  # whose derivative is wanted, as Kept.wanted_by counts them
         self.learning[index] = True in learning
         if not self.learning[index]:
